@@ -1,0 +1,1 @@
+"""DiffEdit for whole datasets."""
