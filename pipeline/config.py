@@ -1,0 +1,262 @@
+"""YAML → one frozen, validated `RunConfig`. Knows the shape of a run, not what any part does with it.
+
+A section with a `type` (input, prompts, model) is described by the module of that name in its
+folder: `model: {type: stable_diffusion}` → `pipeline/models/stable_diffusion.py`, its `Config`.
+Those modules keep heavy imports inside `build`, so that reading a config stays fast.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pkgutil
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from pipeline.errors import UsageError
+from pipeline.section import Section
+
+
+def variants(package: str) -> dict[str, type[Section]]:
+    """The `Config` of each public module of `pipeline.<package>` that has one, by module name."""
+    folder = import_module(f"pipeline.{package}")
+    names = [m.name for m in pkgutil.iter_modules(folder.__path__) if not m.name.startswith("_")]
+    modules = {name: import_module(f"pipeline.{package}.{name}") for name in sorted(names)}
+    return {name: module.Config for name, module in modules.items() if hasattr(module, "Config")}
+
+
+def _one_of(package: str) -> Any:
+    configs = tuple(variants(package).values())
+    if len(configs) == 1:
+        return configs[0]
+    return Annotated[Union[configs], Field(discriminator="type")]  # noqa: UP007
+
+
+Input: Any = _one_of("sources")
+Prompts: Any = _one_of("prompts")
+Model: Any = _one_of("models")
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Storage(Section):
+    """How to reach `s3://` paths. Keys come from the environment or a profile, never from here."""
+
+    endpoint_url: str | None = Field(None, description="S3 server; unset: AWS.")
+    region: str | None = Field(None, description="Region name; unset: the environment's.")
+    profile: str | None = Field(None, description="Profile in ~/.aws; unset: the environment's.")
+    anonymous: bool = Field(False, description="Send no credentials (public buckets).")
+
+
+class Output(Section):
+    """Where and how results are written."""
+
+    path: str = Field(description="Folder or s3:// prefix of this run; made if missing.")
+    storage: Storage = Storage()
+    webdataset: bool = Field(True, description="Write WebDataset tar shards beside the Parquet.")
+    image_format: Literal["png", "webp"] = Field(
+        "png", description="Lossless format of edited images; webp is smaller and slower."
+    )
+
+
+class Mask(Section):
+    """Where to edit: DiffEdit step 1 (section 3.2 of the paper)."""
+
+    noise_maps: int = Field(10, ge=1, le=256, description="Noise maps averaged (n).")
+    strength: float = Field(0.5, gt=0, le=1, description="Noise level of the estimate, 0..1.")
+    clamp: float = Field(3.0, gt=0, description="Clip |Δε| at this many times the image's mean.")
+    threshold: float = Field(0.5, gt=0, lt=1, description="On the map rescaled to 0..1.")
+    dilate: int = Field(0, ge=0, le=16, description="Grow the mask by this many latent cells.")
+    on_empty: Literal["keep", "dead"] = Field(
+        "keep", description="An empty mask: keep the unchanged picture, or a dead letter."
+    )
+
+
+class Invert(Section):
+    """How far and how to go back to noise: DiffEdit step 2."""
+
+    encoding_ratio: float = Field(0.7, gt=0, le=1, description="The paper's r; higher: freer.")
+
+
+class Edit(Section):
+    """How to denoise under the target prompt, and how to put the result in the photo: step 3."""
+
+    steps: int = Field(50, ge=1, le=1000, description="DDIM steps of the whole schedule.")
+    guidance_scale: float = Field(7.5, ge=0, description="Classifier-free guidance; 1: none.")
+    paste_back: Literal["none", "feather", "recolor"] = Field(
+        "feather",
+        description="none: the decoded picture; feather: composited on the original pixels; "
+        "recolor: chroma of the edit, luminance detail of the original.",
+    )
+    feather: float = Field(0.02, ge=0, le=0.5, description="Feather, share of the short side.")
+
+
+class Bound(Section):
+    """What a score must satisfy for the edit to be kept."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _some_bound(self) -> Bound:
+        if self.min is None and self.max is None:
+            raise ValueError("give min, max or both")
+        return self
+
+
+class Check(Section):
+    """Scores of each edit, and which edits to keep."""
+
+    scores: tuple[str, ...] = Field(
+        ("background_psnr", "edit_change"), description="Metrics, by file name in pipeline/metrics."
+    )
+    keep: dict[str, Bound] = Field(
+        default_factory=dict,
+        description="Bounds on `mask_area` or a score; outside: dead letter `rejected`.",
+    )
+
+    @model_validator(mode="after")
+    def _known(self) -> Check:
+        known = sorted(metric_names())
+        for name in self.scores:
+            if name not in known:
+                raise ValueError(f"unknown score {name!r}; there are: {', '.join(known)}")
+        for name in self.keep:
+            if name not in (*self.scores, "mask_area"):
+                raise ValueError(f"keep.{name}: not among check.scores and not mask_area")
+        return self
+
+
+class Run(Section):
+    """How the run is carried out; but for `seed`, nothing here changes a result."""
+
+    seed: int = Field(0, ge=0, lt=2**63, description="Of every noise map, with the row's key.")
+    chunk_rows: int = Field(32, ge=1, le=4096, description="Images a chunk (unit of commit).")
+    limit: int | None = Field(None, ge=1, description="Only the first N images of each shard.")
+    actors: int | tuple[int, int] = Field(1, description="Model actors, or [min, max].")
+    cpus_per_actor: float = Field(1, ge=0)
+    gpus_per_actor: float | None = Field(None, ge=0, description="Unset: 1 where there are GPUs.")
+    max_dead_share: Share = Field(0.5, description="Stop (exit 3) above this share of dead.")
+    address: str | None = Field(None, description="Ray cluster to join; unset: RAY_ADDRESS or own.")
+    object_store_gb: float = Field(0.5, gt=0, description="Of a Ray started by this run.")
+
+
+class RunConfig(Section):
+    """One run: what is read, planned, edited, checked and written."""
+
+    input: Input
+    output: Output
+    prompts: Prompts
+    model: Model
+    mask: Mask = Mask()
+    invert: Invert = Invert()
+    edit: Edit = Edit()
+    check: Check = Check()
+    run: Run = Run()
+
+    def result_settings(self) -> dict[str, Any]:
+        """What decides the rows that are written: all but places, access and how it is run."""
+        settings = self.model_dump(mode="json")
+        settings["run"] = {k: settings["run"][k] for k in ("seed", "chunk_rows", "limit")}
+        settings["output"] = {k: settings["output"][k] for k in ("webdataset", "image_format")}
+        settings["input"].pop("storage", None)
+        for key in ("device", "micro_batch"):
+            settings["model"].pop(key, None)
+        return settings
+
+    def fingerprint(self) -> str:
+        """16 hex digits of `result_settings`: equal where two runs write the same rows."""
+        canonical = json.dumps(self.result_settings(), sort_keys=True)
+        return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
+
+
+def metric_names() -> list[str]:
+    """Names of the scores in `pipeline/metrics`, without importing them."""
+    folder = import_module("pipeline.metrics")
+    return [m.name for m in pkgutil.iter_modules(folder.__path__) if not m.name.startswith("_")]
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """The config in a YAML file with `key.path=value` overrides (values are YAML too).
+
+    Raises UsageError with one line an error: key path, the value found, what is allowed.
+    """
+    try:
+        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read the config: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise UsageError(f"{path}: expected a mapping with input, output, prompts and model")
+    for override in overrides:
+        _set(raw, override)
+    return parse(raw, str(path))
+
+
+def parse(raw: Mapping[str, Any], name: str = "config") -> RunConfig:
+    """`raw` validated. Raises UsageError with one line an error."""
+    try:
+        return RunConfig.model_validate(raw)
+    except ValidationError as error:
+        raise UsageError("\n".join(_line(name, e) for e in error.errors())) from error
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a config file."""
+    return RunConfig.model_json_schema()
+
+
+def _set(raw: dict[str, Any], override: str) -> None:
+    path, equals, value = override.partition("=")
+    keys = path.split(".")
+    if not equals or not all(keys):
+        raise UsageError(f"override {override!r}: expected key.path=value")
+    for depth, key in enumerate(keys[:-1], 1):
+        raw = raw.setdefault(key, {})
+        if not isinstance(raw, dict):
+            raise UsageError(f"override {override!r}: {'.'.join(keys[:depth])} is not a section")
+    raw[keys[-1]] = yaml.safe_load(value)
+
+
+def _line(name: str, error: Any) -> str:
+    # A discriminated union puts the chosen tag into the location: input.webdataset.path.
+    tags = {t for package in ("sources", "prompts", "models") for t in variants(package)}
+    location = [str(part) for part in error["loc"]]
+    keys = [p for i, p in enumerate(location) if not (i == 1 and p in tags)]
+    path = ".".join(keys) or "(top level)"
+    if error["type"] == "extra_forbidden":
+        return f"{name}: {path}: unknown key; {_allowed(location)}"
+    if error["type"] == "missing":
+        return f"{name}: {path}: missing; it must be given"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{name}: {path}: {message[0].lower()}{message[1:]} (found {_short(error['input'])})"
+
+
+def _allowed(location: Sequence[str]) -> str:
+    section: Any = RunConfig
+    for part in location[:-1]:
+        if part in RunConfig.model_fields and section is RunConfig:
+            package = {"input": "sources", "prompts": "prompts", "model": "models"}.get(part)
+            options = variants(package) if package else {}
+            section = options if len(options) > 1 else None
+            if not options:
+                section = RunConfig.model_fields[part].annotation
+            elif len(options) == 1:
+                section = next(iter(options.values()))
+        elif isinstance(section, dict):
+            section = section.get(part)
+        elif section is not None and part in section.model_fields:
+            section = section.model_fields[part].annotation
+    fields = getattr(section, "model_fields", None)
+    return f"allowed: {', '.join(fields)}" if fields else "remove it"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

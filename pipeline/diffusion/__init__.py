@@ -1,0 +1,1 @@
+"""DiffEdit's mathematics, on torch alone: schedule, noise, mask, invert, edit."""

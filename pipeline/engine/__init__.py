@@ -1,0 +1,1 @@
+"""The dataflow: the only place that imports Ray; and `local`, the same stages in a for-loop."""

@@ -1,0 +1,1 @@
+"""One file a score of an edit, each with `score(source, edited, mask) -> float`."""

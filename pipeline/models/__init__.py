@@ -1,0 +1,1 @@
+"""One file a model family, each with `Config` and `build(config) -> Denoiser`."""

@@ -1,0 +1,1 @@
+"""A finished (or running) output → one self-contained HTML page."""

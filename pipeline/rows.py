@@ -1,0 +1,110 @@
+"""The one Arrow schema of a row, grouped by the stage that fills it. Knows no stage and no file format.
+
+A table holds one chunk (see `Chunk`) and travels whole from the reader to the writer. Until the
+edit stage a row is one source image with a list of planned edits; from there on a row is one
+planned edit. A row that failed stays in its table with `error_stage`, `error_kind` and
+`error_message` set; every later stage passes it on untouched and the writer makes it a dead letter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+SOURCE = pa.schema(
+    [
+        pa.field("shard", pa.string()),  # path of the shard, relative to input.path
+        pa.field("shard_version", pa.string()),  # size or listing digest: tells a changed shard
+        pa.field("chunk", pa.int32()),  # number of the chunk in its shard
+        pa.field("last", pa.bool_()),  # whether the chunk ends its shard
+        pa.field("ordinal", pa.int64()),  # position of the member in its shard
+        pa.field("key", pa.string()),  # the member's own key; (shard, key) is unique in a run
+        pa.field("image", pa.binary()),  # encoded bytes, as read
+        pa.field("caption", pa.string()),
+        pa.field("columns", pa.string()),  # every other input column, as a JSON object
+    ]
+)
+"""Filled by the reader: one row a source image."""
+
+ERROR = pa.schema(
+    [
+        pa.field("error_stage", pa.string()),  # read | plan | edit | check
+        pa.field("error_kind", pa.string()),
+        pa.field("error_message", pa.string()),
+    ]
+)
+"""Null in a living row."""
+
+EDIT_TYPE = pa.struct(
+    [
+        pa.field("name", pa.string()),  # unique among the image's edits
+        pa.field("source_prompt", pa.string()),  # may be empty (DiffEdit, section 3.1)
+        pa.field("target_prompt", pa.string()),
+        pa.field("mask_strength", pa.float32()),  # null: the config's
+        pa.field("encoding_ratio", pa.float32()),  # null: the config's
+        pa.field("guidance_scale", pa.float32()),  # null: the config's
+    ]
+)
+
+PLAN = pa.schema([pa.field("edits", pa.list_(EDIT_TYPE))])
+"""Filled by the planner. An empty list with no error: nothing to do for this image (passed)."""
+
+RESULT = pa.schema(
+    [
+        pa.field("edit", pa.string()),  # name of the edit; null: the whole row failed or passed
+        pa.field("source_prompt", pa.string()),
+        pa.field("target_prompt", pa.string()),
+        pa.field("mask_strength", pa.float32()),
+        pa.field("encoding_ratio", pa.float32()),
+        pa.field("guidance_scale", pa.float32()),
+        pa.field("seed", pa.int64()),  # of the row's noise maps
+        pa.field("edited", pa.binary()),  # encoded, output.image_format, the source's own size
+        pa.field("mask", pa.binary()),  # PNG, mode L, 255 = edited, the source's own size
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("mask_area", pa.float32()),  # share of the picture that the mask covers, 0..1
+        pa.field("mask_state", pa.string()),  # partial | empty | full
+    ]
+)
+"""Filled by the edit stage: one row a planned edit."""
+
+READ_SCHEMA = pa.unify_schemas([SOURCE, ERROR])
+PLAN_SCHEMA = pa.unify_schemas([SOURCE, PLAN, ERROR])
+
+
+def result_schema(scores: Sequence[str]) -> pa.Schema:
+    """Schema from the edit stage on; each score adds a float column `score_<name>`."""
+    score_fields = [pa.field(f"score_{name}", pa.float32()) for name in scores]
+    return pa.unify_schemas([SOURCE, RESULT, pa.schema(score_fields), ERROR])
+
+
+def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """`table` with exactly `schema`'s columns, in its order; a missing one is null.
+
+    Raises pa.ArrowInvalid where a column cannot be cast: that is a bug in a stage.
+    """
+    columns = [
+        table[field.name].cast(field.type)
+        if field.name in table.column_names
+        else pa.nulls(len(table), field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The unit of work and of commit: `run.chunk_rows` consecutive members of one shard."""
+
+    shard: str
+    shard_version: str
+    index: int
+    last: bool
+
+    @classmethod
+    def of(cls, table: pa.Table) -> Chunk:
+        """The chunk that a table (never empty) holds."""
+        first = table.slice(0, 1).select(["shard", "shard_version", "chunk", "last"]).to_pylist()[0]
+        return cls(first["shard"], first["shard_version"], first["chunk"], first["last"])

@@ -1,0 +1,1 @@
+"""One file a dataset format, each with `Config` and `build(config) -> Source`."""
