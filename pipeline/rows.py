@@ -48,11 +48,17 @@ EDIT_TYPE = pa.struct(
     ]
 )
 
-PLAN = pa.schema([pa.field("edits", pa.list_(EDIT_TYPE))])
-"""Filled by the planner. An empty list with no error: nothing to do for this image (passed)."""
+PLAN = pa.schema(
+    [
+        pa.field("edits", pa.list_(EDIT_TYPE)),  # empty with no error: nothing to do (passed)
+        pa.field("planned", pa.int32()),  # how many rows of results this image must end as
+    ]
+)
+"""Filled by the planner: `planned` is 0 for a passed row, 1 for a failed one, else its edits."""
 
 RESULT = pa.schema(
     [
+        pa.field("planned", pa.int32()),  # as the planner said; the writer counts against it
         pa.field("edit", pa.string()),  # name of the edit; null: the whole row failed or passed
         pa.field("source_prompt", pa.string()),
         pa.field("target_prompt", pa.string()),

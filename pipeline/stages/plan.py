@@ -1,0 +1,48 @@
+"""Captions → planned edits, for a table of source rows. Knows no rule and no picture."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.errors import RowError
+from pipeline.prompts._rule import Rule
+from pipeline.rows import PLAN_SCHEMA, conform
+from pipeline.stages.guard import as_row_error
+
+Row = dict[str, Any]
+
+
+def plan(table: pa.Table, rule: Rule) -> pa.Table:
+    """READ_SCHEMA → PLAN_SCHEMA: one row an image, its edits listed; a failed row passes on."""
+    rows = [_planned(row, rule) for row in table.drop_columns(["image"]).to_pylist()]
+    names = ["edits", "planned", "error_stage", "error_kind", "error_message"]
+    kept = table.drop_columns([name for name in names if name in table.column_names])
+    for name in names:
+        values = [row[name] for row in rows]
+        kept = kept.append_column(name, pa.array(values, PLAN_SCHEMA.field(name).type))
+    return conform(kept, PLAN_SCHEMA)
+
+
+def _planned(row: Row, rule: Rule) -> Row:
+    if row["error_kind"] is not None:
+        return {**row, "edits": [], "planned": 1}
+    try:
+        edits = rule.plan(row["caption"], json.loads(row["columns"] or "{}"))
+        _check_unique([edit.name for edit in edits])
+    except Exception as error:
+        return {**row, "edits": [], "planned": 1, **failed("plan", as_row_error(error))}
+    return {**row, "edits": [asdict(edit) for edit in edits], "planned": len(edits)}
+
+
+def _check_unique(names: list[str]) -> None:
+    if len(set(names)) < len(names):
+        raise RowError("repeated_edit", f"two edits of one image share a name: {sorted(names)}")
+
+
+def failed(stage: str, error: RowError) -> Row:
+    """The error columns of a row that `error` ended in `stage`."""
+    return {"error_stage": stage, "error_kind": error.kind, "error_message": error.message}
