@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    """A part of the config; a parameter's description is its help."""
+    """A part of the config; each field's description is its help."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=False)
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def build(section: Section) -> Any:
+    """What the module that defines `section` makes of it: a Source, a Rule, a Denoiser."""
+    return sys.modules[type(section).__module__].build(section)

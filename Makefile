@@ -1,0 +1,35 @@
+# Each target sets up all it needs: a virtual environment with pinned versions, once.
+PYTHON ?= python3
+BIN := .venv/bin
+export RAY_USAGE_STATS_ENABLED := 0
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+.PHONY: demo test lint tools clean
+
+.venv/.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: .venv/.stamp ## recolour a small product catalogue, end to end
+	$(BIN)/diffedit demo make-data out/demo/catalogue --rows 48 --format webdataset
+	$(BIN)/diffedit run configs/demo.yaml
+	$(BIN)/diffedit verify out/demo/edits
+	$(BIN)/diffedit report out/demo/edits
+
+test: .venv/.stamp tools ## all tests
+	$(BIN)/python -m pytest -q
+
+lint: .venv/.stamp ## ruff, mypy, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# A browser and an S3 server for the tests, where this is a Debian machine and we may install;
+# elsewhere the tests that need them are skipped and say so.
+tools:
+	@sh infra/test-tools.sh
+
+clean:
+	rm -rf .venv out

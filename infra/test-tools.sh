@@ -1,0 +1,15 @@
+#!/bin/sh
+# Installs what the tests use beside Python: Chromium (the report page) and Ceph's S3 gateway.
+set -eu
+missing=""
+command -v chromium >/dev/null 2>&1 || missing="chromium fonts-dejavu-core"
+command -v radosgw >/dev/null 2>&1 || missing="$missing radosgw ceph-mon ceph-osd ceph-mgr ceph-common"
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+    echo "not installed here, tests that need them will be skipped: $missing" >&2
+    exit 0
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+# shellcheck disable=SC2086
+apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -1,0 +1,159 @@
+"""`diffedit`: the commands a person types. Knows no stage from inside; imports late, to start fast."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from pipeline import config as configs
+from pipeline.errors import RunError
+
+app = typer.Typer(
+    name="diffedit",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    help="DiffEdit for whole datasets: edit every captioned image of a dataset by text.\n\n"
+    "Exit codes: 0 done, 1 failed, 2 bad config or usage, 3 too many dead letters, "
+    "130 interrupted (the same command resumes).",
+)
+console = Console()
+complaints = Console(stderr=True)
+
+ConfigFile = Annotated[Path, typer.Argument(help="YAML config of the run.", metavar="CONFIG")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="key.path=value …, over the file.", metavar="[KEY=VALUE]")
+]
+Folder = Annotated[str, typer.Argument(help="Output folder or s3:// prefix.", metavar="DIR")]
+Endpoint = Annotated[str | None, typer.Option(help="S3 server of an s3:// DIR; unset: AWS.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show Ray's own messages.")]
+
+
+@app.command()
+def run(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    local: Annotated[bool, typer.Option(help="In this process, without Ray.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Edit the dataset. Run again after any stop: what is committed is not done twice.
+
+    Example: diffedit run configs/demo.yaml output.path=s3://bucket/out run.actors=8
+    """
+    from pipeline.engine.run import run as run_config
+    from pipeline.progress import progress, summary
+
+    settings = configs.load(config, overrides or [])
+    with progress(settings, console) as watch:
+        tally = run_config(settings, local=local, verbose=verbose, watch=watch)
+    console.print(summary(settings, tally))
+
+
+@app.command()
+def plan(config: ConfigFile, overrides: Overrides = None) -> None:
+    """Show what a run would do: shards, rows, edits, sample prompts, UNet evaluations."""
+    from pipeline.engine.estimate import estimate
+    from pipeline.progress import plan_table
+
+    console.print(plan_table(estimate(configs.load(config, overrides or []))))
+
+
+@app.command()
+def preview(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    number: Annotated[int, typer.Option("-n", help="How many images.", min=1)] = 8,
+    out: Annotated[Path, typer.Option(help="PNG to write.")] = Path("preview.png"),
+) -> None:
+    """Edit a few images without Ray and write one contact sheet: source | mask | edit."""
+    from pipeline.engine.preview import preview as sheet
+
+    with console.status("loading the model and editing …"):
+        sheet(configs.load(config, overrides or []), number).save(out)
+    console.print(f"contact sheet: {out}")
+
+
+@app.command()
+def verify(folder: Folder, endpoint_url: Endpoint = None) -> None:
+    """Check an output: every part opens, counts add up, checksums hold. Exit 1 if not."""
+    from pipeline.sinks.output import existing_output
+    from pipeline.sinks.verify import verify as problems_of
+
+    with console.status("verifying …"):
+        report = problems_of(existing_output(folder, endpoint_url))
+    for problem in report.problems:
+        complaints.print(f"[red]problem[/] {escape(problem)}", soft_wrap=True)
+    console.print(report.line())
+    if report.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(folder: Folder, endpoint_url: Endpoint = None) -> None:
+    """Write report.html into an output: counts, histograms, a gallery, dead letters by reason."""
+    from pipeline.report import write_report
+    from pipeline.sinks.output import existing_output
+
+    with console.status("reading the manifests …"):
+        path = write_report(existing_output(folder, endpoint_url))
+    console.print(f"report: {path}", soft_wrap=True)
+
+
+@app.command("config")
+def config_(
+    file: Annotated[Path | None, typer.Argument(help="Config to check.", metavar="CONFIG")] = None,
+    overrides: Overrides = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema.")] = False,
+) -> None:
+    """Check a config and print it with every default filled in; or print the schema."""
+    if schema:
+        print(json.dumps(configs.schema(), indent=2))
+        return
+    if file is None:
+        raise typer.BadParameter("give a CONFIG to check, or --schema")
+    import yaml
+
+    settings = configs.load(file, overrides or [])
+    print(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), end="")
+
+
+def main() -> None:
+    """Runs a command; a RunError is one line and its exit code, a bug is a traceback."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app(standalone_mode=False)
+    except RunError as error:
+        _complain(str(error))
+        sys.exit(error.exit_code)
+    except typer.Exit as error:
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        _complain("interrupted")
+        sys.exit(130)
+    except Exception as error:
+        _click_error(error)
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _click_error(error: Exception) -> None:
+    show: Callable[[], None] | None = getattr(error, "show", None)
+    if show is None:
+        raise error
+    show()
+    sys.exit(2)
+
+
+def _complain(message: str) -> None:
+    for line in message.splitlines():
+        complaints.print(f"[bold red]error[/] {escape(line)}", soft_wrap=True, highlight=False)

@@ -1,0 +1,104 @@
+"""The way of the data on Ray: read → plan → edit → check → write. Knows no stage from inside.
+
+One Ray row is one chunk (see `envelope`); a stage maps a chunk's table to a chunk's table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import ray
+import ray.data
+from ray.data import ActorPoolStrategy, Datasink, Datasource, ReadTask
+from ray.data.block import BlockMetadata
+
+from pipeline.config import RunConfig
+from pipeline.engine.envelope import pack, per_chunk, stream_one_row_blocks, unpack
+from pipeline.engine.todo import Todo, read
+from pipeline.sinks.output import Output
+from pipeline.sinks.part import write_part
+from pipeline.stages import Check, Edit, Plan
+
+
+def flow(config: RunConfig, todo: Todo, output: Output, tally: Any) -> None:
+    """Runs and commits every chunk of `todo` that is not committed; `tally` is a Tally actor."""
+    stream_one_row_blocks()
+    run = config.run
+    least, most = run.actors if isinstance(run.actors, tuple) else (run.actors, run.actors)
+    chunkwise = {"batch_size": None, "batch_format": "pyarrow"}
+    (
+        ray.data.read_datasource(Chunks(config, todo), override_num_blocks=len(todo))
+        .map_batches(per_chunk(Plan(config)), **chunkwise)
+        .map_batches(
+            EditActor,
+            fn_constructor_args=[config],
+            compute=ActorPoolStrategy(min_size=least, max_size=most),
+            num_cpus=run.cpus_per_actor,
+            num_gpus=_gpus() if run.gpus_per_actor is None else run.gpus_per_actor,
+            ray_remote_args_fn=_bounded_restarts,
+            **chunkwise,
+        )
+        .map_batches(per_chunk(Check(config)), **chunkwise)
+        .write_datasink(Parts(output, tally))
+    )
+
+
+def _gpus() -> float:
+    return 1.0 if ray.cluster_resources().get("GPU", 0) else 0.0
+
+
+def _bounded_restarts() -> dict[str, int]:
+    # Ray's default is to restart for ever: a row that kills its actor would loop.
+    return {"max_restarts": 4, "max_task_retries": 2}
+
+
+class Chunks(Datasource):  # type: ignore[misc]
+    """One read task a shard; each streams the chunks of its shard that are not committed."""
+
+    def __init__(self, config: RunConfig, todo: Todo) -> None:
+        super().__init__()
+        self._config = config
+        self._todo = todo
+
+    def estimate_inmemory_data_size(self) -> int:
+        """Bytes, for Ray's planning."""
+        return sum(shard.size for shard, _ in self._todo)
+
+    def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[ReadTask]:
+        """A task a shard, whatever `parallelism` Ray asks for."""
+        meta = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
+        return [
+            ReadTask(partial(_packed, self._config, shard, done), meta)
+            for shard, done in self._todo
+        ]
+
+
+def _packed(config: RunConfig, shard: Any, done: Any) -> Iterator[pa.Table]:
+    return map(pack, read(config, shard, done))
+
+
+class EditActor:
+    """Holds the model on its device; edits one chunk a call."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self._edit = per_chunk(Edit(config))
+
+    def __call__(self, block: pa.Table) -> Iterator[pa.Table]:
+        return self._edit(block)
+
+
+class Parts(Datasink[None]):  # type: ignore[misc]
+    """Writes each chunk as one part, commits it and reports it."""
+
+    def __init__(self, output: Output, tally: Any) -> None:
+        self._output = output
+        self._tally = tally
+
+    def write(self, blocks: Iterable[pa.Table], ctx: Any) -> None:
+        """Raises TooManyDead (through Ray) once the share of dead letters is too high."""
+        for block in blocks:
+            for table in unpack(block):
+                ray.get(self._tally.add.remote(write_part(self._output, table))).check()

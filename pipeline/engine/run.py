@@ -1,0 +1,108 @@
+"""One run from config to summary, on Ray or in this process. Knows no stage and no screen."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pipeline.config import RunConfig
+from pipeline.engine.tally import Tally
+from pipeline.engine.todo import Todo, todo
+from pipeline.errors import Interrupted, RunError
+from pipeline.section import build
+from pipeline.sinks.commits import load_progress
+from pipeline.sinks.output import Output, open_output
+from pipeline.sinks.sweep import sweep
+
+Watch = Callable[[Tally], None]
+POLL_SECONDS = 0.5
+
+
+def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally:
+    """Does what is left of `config` and returns its counts (0 chunks: there was nothing to do).
+
+    Raises RunError (with its exit code) where the run cannot go on; what is committed stays.
+    """
+    source = build(config.input)
+    output = open_output(config)
+    left = todo(source, load_progress(output))
+    tally = Tally(config.run.max_dead_share)
+    if not left:
+        return tally
+    sweep(output)
+    with _interruptible():
+        tally = _locally(config, left, output, tally, watch) if local else _on_ray(
+            config, left, output, tally, watch, verbose
+        )
+    assert tally.planned == tally.written + tally.dead, "an edit was lost between plan and write"
+    tally.check(final=True)
+    return tally
+
+
+def _locally(
+    config: RunConfig, left: Todo, output: Output, tally: Tally, watch: Watch
+) -> Tally:
+    from pipeline.engine import local
+
+    local.flow(config, left, output, tally, watch)
+    return tally
+
+
+def _on_ray(
+    config: RunConfig, left: Todo, output: Output, tally: Tally, watch: Watch, verbose: bool
+) -> Tally:
+    import ray
+
+    from pipeline.engine.cluster import connected
+    from pipeline.engine.flow import flow
+
+    with connected(config, verbose):
+        actor = ray.remote(num_cpus=0)(Tally).remote(config.run.max_dead_share)
+        with _polled(actor, watch):
+            try:
+                flow(config, left, output, actor)
+            except Exception as error:
+                raise _run_error(error) from error
+        final: Tally = ray.get(actor.snapshot.remote())
+        return final
+
+
+@contextmanager
+def _polled(actor: Any, watch: Watch) -> Iterator[None]:
+    import ray
+
+    done = threading.Event()
+
+    def poll() -> None:
+        while not done.wait(POLL_SECONDS):
+            watch(ray.get(actor.snapshot.remote()))
+
+    thread = threading.Thread(target=poll, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(timeout=5)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "interrupted; committed parts are kept, the same command goes on from here"
+        ) from None
+
+
+def _run_error(error: BaseException) -> BaseException:
+    """The RunError that a Ray failure wraps, or `error` itself: a bug keeps its traceback."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, RunError):
+            return seen
+        seen = getattr(seen, "cause", None) or seen.__cause__
+    return error

@@ -1,0 +1,58 @@
+"""Counts of a run: for the progress bar, the summary and the dead-share stop. Knows no stage.
+
+Nothing depends on a tally for correctness: commit records alone say what is done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pipeline.errors import TooManyDead
+from pipeline.sinks.commits import Commit
+
+EARLY = 200
+"""Planned edits before the dead share may stop a run: a few bad rows at the start are no trend."""
+
+
+@dataclass
+class Tally:
+    """Sums of commits; `planned == written + dead` holds after each."""
+
+    max_dead_share: float
+    chunks: int = 0
+    rows: int = 0
+    planned: int = 0
+    written: int = 0
+    dead: int = 0
+    passed: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    def add(self, commit: Commit) -> Tally:
+        """Adds one commit and returns the sums."""
+        self.chunks += 1
+        self.rows += commit.rows
+        self.planned += commit.planned
+        self.written += commit.written
+        self.dead += commit.dead
+        self.passed += commit.passed
+        for reason, count in commit.dead_by_kind.items():
+            self.reasons[reason] = self.reasons.get(reason, 0) + count
+        return self
+
+    def snapshot(self) -> Tally:
+        """The sums so far."""
+        return self
+
+    def check(self, final: bool = False) -> None:
+        """Raises TooManyDead above the allowed share; before `EARLY` edits only when `final`."""
+        if (self.planned < EARLY and not final) or self.dead <= self.max_dead_share * self.planned:
+            return
+        raise TooManyDead(
+            f"{self.dead} of {self.planned} planned edits are dead letters, more than "
+            f"run.max_dead_share={self.max_dead_share:g} allows; {self.commonest()}"
+        )
+
+    def commonest(self) -> str:
+        """The three commonest reasons of dead letters, for a person."""
+        common = sorted(self.reasons.items(), key=lambda item: -item[1])[:3]
+        return "commonest: " + ", ".join(f"{reason} ({count})" for reason, count in common)

@@ -1,0 +1,29 @@
+"""What is left to do: the shards of a source less the chunks that are committed. Knows no Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+from pyroaring import BitMap
+
+from pipeline.config import RunConfig
+from pipeline.section import build
+from pipeline.sinks.commits import Progress
+from pipeline.sources._chunks import chunks
+from pipeline.sources._shard import Shard, Source
+
+Todo = Sequence[tuple[Shard, BitMap]]
+"""The unfinished shards, each with the numbers of its chunks that are committed."""
+
+
+def todo(source: Source, progress: Progress) -> Todo:
+    """Shards that are not finished. Raises UsageError where a shard changed since its commits."""
+    shards = source.shards()
+    return [(s, progress.done(s)) for s in shards if not progress.finished(s)]
+
+
+def read(config: RunConfig, shard: Shard, done: BitMap) -> Iterator[pa.Table]:
+    """Streams the chunks of `shard` that are not in `done` (READ_SCHEMA)."""
+    source: Source = build(config.input)
+    return chunks(source, shard, config.run.chunk_rows, done, config.run.limit)
