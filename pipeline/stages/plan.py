@@ -8,23 +8,32 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.config import RunConfig
 from pipeline.errors import RowError
 from pipeline.prompts._rule import Rule
 from pipeline.rows import PLAN_SCHEMA, conform
+from pipeline.section import build
 from pipeline.stages.guard import as_row_error
 
 Row = dict[str, Any]
 
 
-def plan(table: pa.Table, rule: Rule) -> pa.Table:
+FILLED = ("edits", "planned", "error_stage", "error_kind", "error_message")
+
+
+class Plan:
     """READ_SCHEMA → PLAN_SCHEMA: one row an image, its edits listed; a failed row passes on."""
-    rows = [_planned(row, rule) for row in table.drop_columns(["image"]).to_pylist()]
-    names = ["edits", "planned", "error_stage", "error_kind", "error_message"]
-    kept = table.drop_columns([name for name in names if name in table.column_names])
-    for name in names:
-        values = [row[name] for row in rows]
-        kept = kept.append_column(name, pa.array(values, PLAN_SCHEMA.field(name).type))
-    return conform(kept, PLAN_SCHEMA)
+
+    def __init__(self, config: RunConfig) -> None:
+        self._rule: Rule = build(config.prompts)
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        rows = [_planned(row, self._rule) for row in table.drop_columns(["image"]).to_pylist()]
+        kept = table.drop_columns([name for name in FILLED if name in table.column_names])
+        for name in FILLED:
+            values = [row[name] for row in rows]
+            kept = kept.append_column(name, pa.array(values, PLAN_SCHEMA.field(name).type))
+        return conform(kept, PLAN_SCHEMA)
 
 
 def _planned(row: Row, rule: Rule) -> Row:
