@@ -1,0 +1,108 @@
+"""Config errors are one line each, with the key's path, the value and what is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import load, parse, schema
+from pipeline.errors import UsageError
+
+GOOD = {
+    "input": {"type": "webdataset", "path": "in"},
+    "output": {"path": "out"},
+    "prompts": {"type": "recolor"},
+    "model": {"type": "stable_diffusion"},
+}
+
+
+def changed(path: str, value: object) -> dict:
+    *sections, key = path.split(".")
+    raw = {name: dict(section) for name, section in GOOD.items()}
+    target = raw
+    for section in sections:
+        target = target.setdefault(section, {})
+    target[key] = value
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("mask.treshold", 0.4, ["mask.treshold", "unknown key", "threshold"]),
+        ("mask.threshold", "high", ["mask.threshold", "number", "'high'"]),
+        ("mask.threshold", 1.5, ["mask.threshold", "less than 1", "1.5"]),
+        ("edit.paste_back", "glue", ["edit.paste_back", "feather", "'glue'"]),
+        ("input.type", "csv", ["input", "webdataset", "parquet", "folder"]),
+        ("input.pth", "x", ["input.pth", "unknown key", "path"]),
+        ("prompts.colors", ["red"], ["prompts.colors", "unknown key", "colours"]),
+        ("model.pathh", "x", ["model.pathh", "unknown key", "path"]),
+        ("extra", {}, ["extra", "unknown key", "input"]),
+        ("check.scores", ["beauty"], ["check", "beauty", "background_psnr"]),
+        ("check.keep", {"mask_area": {}}, ["check.keep.mask_area", "min"]),
+        ("run.actors", 0, ["run.actors"]),
+        ("run.chunk_rows", 0, ["run.chunk_rows", "greater than or equal to 1", "0"]),
+    ],
+)
+def test_an_error_names_path_value_and_what_is_allowed(path, value, said) -> None:
+    with pytest.raises(UsageError) as error:
+        parse(changed(path, value))
+    lines = str(error.value).splitlines()
+    assert len(lines) == 1, lines
+    for part in said:
+        assert part in lines[0]
+
+
+def test_every_error_is_told_at_once() -> None:
+    raw = changed("mask.threshold", 2)
+    raw["edit"] = {"steps": 0}
+    raw.pop("model")
+    with pytest.raises(UsageError) as error:
+        parse(raw)
+    assert len(str(error.value).splitlines()) == 3
+
+
+def test_overrides_are_yaml_and_win(tmp_path: Path) -> None:
+    import yaml
+
+    file = tmp_path / "run.yaml"
+    file.write_text(yaml.safe_dump(GOOD))
+    config = load(file, ["mask.threshold=0.3", "run.actors=[1, 4]", "output.path=s3://b/x"])
+    assert (config.mask.threshold, config.run.actors) == (0.3, (1, 4))
+    assert config.output.path == "s3://b/x"
+    for wrong in ("mask.threshold", "=3", "mask..x=1", "input.path.deep=1"):
+        with pytest.raises(UsageError, match="override"):
+            load(file, [wrong])
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b", "a: [", "\x00"])
+def test_a_file_that_is_no_mapping_is_told(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=r"run\.yaml"):
+        load(file)
+
+
+def test_a_missing_file_is_told() -> None:
+    with pytest.raises(UsageError, match="nowhere"):
+        load("nowhere.yaml")
+
+
+def test_the_fingerprint_follows_results_alone() -> None:
+    base = parse(GOOD)
+    same = [("run.actors", 4), ("output.path", "elsewhere"), ("model.device", "cpu")]
+    other = [("run.seed", 1), ("mask.threshold", 0.4), ("output.image_format", "webp")]
+    assert all(parse(changed(k, v)).fingerprint() == base.fingerprint() for k, v in same)
+    assert len({parse(changed(k, v)).fingerprint() for k, v in other} | {base.fingerprint()}) == 4
+
+
+def test_the_schema_describes_every_variant() -> None:
+    text = str(schema())
+    for word in ("webdataset", "parquet", "folder", "swap", "template", "recolor", "threshold"):
+        assert word in text
+
+
+@pytest.mark.parametrize("file", sorted(Path("configs").glob("*.yaml")), ids=lambda f: f.name)
+def test_every_config_of_the_repository_loads(file: Path) -> None:
+    load(file)
