@@ -12,31 +12,35 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import torch
 
 from pipeline.config import RunConfig
-from pipeline.diffusion.diffedit import DiffEditResult, Settings, Target, diffedit
+from pipeline.diffusion.diffedit import Edited, Settings, Target, diffedit
 from pipeline.diffusion.noise import row_seed
 from pipeline.errors import RowError
-from pipeline.images.bucket import bucket, to_model, to_rgb
+from pipeline.images.bucket import bucket, to_model
 from pipeline.images.decode import decode
 from pipeline.images.encode import encode_edited, encode_mask
 from pipeline.images.paste import paste_back
-from pipeline.rows import conform, result_schema
+from pipeline.rows import ERROR, RESULT, conform, result_schema
 from pipeline.section import build
 from pipeline.stages.guard import as_row_error, guarded
 from pipeline.stages.plan import failed
 
 Row = dict[str, Any]
+Outcome = Row | RowError
+"""The result columns of one planned edit, or why there are none."""
+
+CODEC_THREADS = 4
 
 
 @dataclass(frozen=True)
 class Job:
     """One source image, decoded, with all its planned edits."""
 
-    row: Row
+    index: int  # of its row in the table
+    edits: Sequence[Row]
     pixels: Any  # (H, W, 3) uint8, the photo's own size
     size: tuple[int, int]  # (width, height) that the model sees
     seed: int
@@ -49,5 +53,121 @@ class Edit:
         self._config = config
         self._model = build(config.model)
         self._settings = Settings.of(config)
-        self._threads = ThreadPoolExecutor(2)
-        self._schema = result_schema(())
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        rows = table.to_pylist()
+        outcomes: dict[int, list[Outcome]] = {}
+        with ThreadPoolExecutor(CODEC_THREADS) as pool:
+            jobs = list(pool.map(self._job, range(len(rows)), rows))
+            for size_jobs in _by_size([job for job in jobs if isinstance(job, Job)]):
+                done = guarded(size_jobs, lambda batch: self._edit(batch, pool))
+                outcomes |= {job.index: _each(job, o) for job, o in zip(size_jobs, done, strict=True)}
+        outcomes |= {
+            i: [job] * len(rows[i]["edits"]) for i, job in enumerate(jobs) if isinstance(job, RowError)
+        }
+        return _exploded(table, rows, outcomes)
+
+    def _job(self, index: int, row: Row) -> Job | RowError | None:
+        if row["error_kind"] is not None or not row["edits"]:
+            return None
+        try:
+            pixels = decode(row["image"], self._config.input.max_pixels)
+            height, width = pixels.shape[:2]
+            size = bucket(width, height, self._model.resolution, self._model.latent_multiple)
+        except Exception as error:
+            return as_row_error(error)
+        seed = row_seed(self._config.run.seed, row["shard"], row["key"])
+        return Job(index, row["edits"], pixels, size, seed)
+
+    def _edit(self, jobs: Sequence[Job], pool: ThreadPoolExecutor) -> list[list[Outcome]]:
+        """The outcomes of each job of one bucket, a list in the order of its edits."""
+        images = torch.stack(list(pool.map(lambda job: to_model(job.pixels, job.size), jobs)))
+        targets = [self._target(i, edit) for i, job in enumerate(jobs) for edit in job.edits]
+        seeds = [job.seed for job in jobs]
+        result = diffedit(self._model, images, targets, seeds, self._settings)
+        sources = [jobs[target.image] for target in targets]
+        outcomes = list(pool.map(self._outcome, sources, targets, result.edits))
+        grouped: list[list[Outcome]] = [[] for _ in jobs]
+        for target, outcome in zip(targets, outcomes, strict=True):
+            grouped[target.image].append(outcome)
+        return grouped
+
+    def _target(self, image: int, edit: Row) -> Target:
+        mask, invert, decoding = self._config.mask, self._config.invert, self._config.edit
+        return Target(
+            image,
+            edit["source_prompt"],
+            edit["target_prompt"],
+            _or(edit["mask_strength"], mask.strength),
+            _or(edit["encoding_ratio"], invert.encoding_ratio),
+            _or(edit["guidance_scale"], decoding.guidance_scale),
+        )
+
+    def _outcome(self, job: Job, target: Target, edited: Edited) -> Outcome:
+        if edited.error:
+            return edited.error
+        if edited.state == "empty" and self._config.mask.on_empty == "dead":
+            return RowError("empty_mask", "nothing to edit was found, and mask.on_empty is dead")
+        paste = self._config.edit
+        try:
+            pixels, mask = paste_back(
+                job.pixels, edited.image, edited.mask, paste.paste_back, paste.feather
+            )
+            return {
+                "mask_strength": target.mask_strength,
+                "encoding_ratio": target.encoding_ratio,
+                "guidance_scale": target.guidance_scale,
+                "seed": job.seed,
+                "edited": encode_edited(pixels, self._config.output.image_format),
+                "mask": encode_mask(mask),
+                "width": pixels.shape[1],
+                "height": pixels.shape[0],
+                "mask_area": float((mask > 127).mean()),
+                "mask_state": edited.state,
+                "model": self._model.name,
+                "weights": self._model.weights,
+            }
+        except Exception as error:
+            return as_row_error(error)
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+def _by_size(jobs: Sequence[Job]) -> list[list[Job]]:
+    groups: defaultdict[tuple[int, int], list[Job]] = defaultdict(list)
+    for job in jobs:
+        groups[job.size].append(job)
+    return list(groups.values())
+
+
+def _each(job: Job, outcome: list[Outcome] | RowError) -> list[Outcome]:
+    return [outcome] * len(job.edits) if isinstance(outcome, RowError) else outcome
+
+
+def _exploded(table: pa.Table, rows: Sequence[Row], outcomes: dict[int, list[Outcome]]) -> pa.Table:
+    """One row a planned edit; an image that failed or passed before keeps its one row."""
+    taken: list[int] = []
+    filled: list[Row] = []
+    for index, row in enumerate(rows):
+        results = [
+            {**_named(edit), **_columns(outcome)}
+            for edit, outcome in zip(row["edits"], outcomes.get(index, ()), strict=True)
+        ]
+        filled += results or [{name: row[name] for name in ERROR.names}]
+        taken += [index] * max(1, len(results))
+    exploded = table.drop_columns(["edits", *ERROR.names]).take(pa.array(taken, pa.int64()))
+    for field in (*RESULT, *ERROR):
+        if field.name not in exploded.column_names:
+            values = [row.get(field.name) for row in filled]
+            exploded = exploded.append_column(field, pa.array(values, field.type))
+    return conform(exploded, result_schema(()))
+
+
+def _named(edit: Row) -> Row:
+    return {("edit" if name == "name" else name): value for name, value in edit.items()}
+
+
+def _columns(outcome: Outcome) -> Row:
+    return failed("edit", outcome) if isinstance(outcome, RowError) else outcome
