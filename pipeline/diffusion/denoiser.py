@@ -14,6 +14,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from pipeline.diffusion.batching import MicroBatch
+
 Cond = dict[str, Tensor]
 """Text conditioning of B prompts: each tensor has B as its first dimension."""
 
@@ -28,11 +30,22 @@ class Denoiser(Protocol):
     def dtype(self) -> torch.dtype:
         """Of the network's activations; latents and schedules are kept in float32."""
 
+    @property
+    def rows(self) -> MicroBatch:
+        """Rows of one pass of the network."""
+
+    @property
+    def images(self) -> MicroBatch:
+        """Images of one pass of the autoencoder."""
+
     def timesteps(self, steps: int) -> Tensor:
-        """(steps,) ascending model times of levels 1..steps; level 0 is x_0 itself."""
+        """(steps,) ascending model times of levels 1..steps; level 0 is x_0 itself.
+
+        Raises UsageError where the model knows fewer times than `steps`.
+        """
 
     def alpha(self, t_B: Tensor) -> Tensor:
-        """(B,) float32 signal coefficients α_t; 1 where t is negative (level 0)."""
+        """(B,) float32 signal coefficients α_t > 0; 1 where t is negative (level 0)."""
 
     def sigma(self, t_B: Tensor) -> Tensor:
         """(B,) float32 noise coefficients σ_t; 0 where t is negative (level 0)."""

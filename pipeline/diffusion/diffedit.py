@@ -1,0 +1,170 @@
+"""DiffEdit of a batch of images, each with any number of targets. Knows no file and no photo.
+
+Couairon et al. 2022, "DiffEdit: Diffusion-based semantic image editing with mask guidance",
+section 3.2. What an image's targets have in common is done once: its latent, its noise maps, the
+predictions under a source text, its inversion.
+
+Shapes: I images, T targets, f·h f·w an image's sides, h w those of its latent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from pipeline.diffusion.batching import Cost, decode, encode
+from pipeline.diffusion.denoiser import Denoiser
+from pipeline.diffusion.edit import Decoding, edit
+from pipeline.diffusion.invert import invert
+from pipeline.diffusion.mask import Contrast, binary, heat_maps, predictions
+from pipeline.diffusion.noise import noise_maps
+from pipeline.diffusion.schedule import Schedule, level
+from pipeline.errors import RowError
+
+if TYPE_CHECKING:
+    from pipeline.config import RunConfig
+
+MaskState = Literal["partial", "empty", "full"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all targets of a call share; the defaults are the paper's."""
+
+    steps: int = 50
+    noise_maps: int = 10
+    clamp: float = 3.0
+    threshold: float = 0.5
+    dilate: int = 0
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Settings:
+        """The settings of a run's config."""
+        mask = config.mask
+        return cls(config.edit.steps, mask.noise_maps, mask.clamp, mask.threshold, mask.dilate)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One edit of one image of the batch."""
+
+    image: int
+    source_prompt: str
+    target_prompt: str
+    mask_strength: float = 0.5
+    encoding_ratio: float = 0.7
+    guidance_scale: float = 7.5
+
+
+@dataclass(frozen=True)
+class Edited:
+    """What became of one target, on the CPU."""
+
+    mask: Tensor  # (h, w) bool, true where edited
+    heat: Tensor  # (h, w) float32 in [0, 1], the map before the threshold
+    state: MaskState
+    image: Tensor | None  # (3, f·h, f·w) float32 RGB in [-1, 1]; None: the image is unchanged
+    error: RowError | None = None  # of kind "nan"; then there is no image
+
+
+@dataclass(frozen=True)
+class DiffEditResult:
+    """One `Edited` a target, in the order of the targets, and what the call spent."""
+
+    edits: list[Edited]
+    cost: Cost
+
+
+@torch.inference_mode()
+def diffedit(
+    denoiser: Denoiser,
+    image_I3HW: Tensor,
+    targets: Sequence[Target],
+    seeds: Sequence[int],
+    settings: Settings,
+) -> DiffEditResult:
+    """Edits a batch: images float32 RGB in [-1, 1], sides multiples of the latent's; one seed each.
+
+    A target's result depends on its image, its seed, its texts and numbers and the settings alone,
+    but for rounding. Where the mask is empty there is nothing to edit, and nothing is spent on it.
+    A target whose numbers stop being finite has its error set; the others are not touched by it.
+    """
+    if not targets:
+        return DiffEditResult([], Cost())
+    cost = Cost()
+    schedule = Schedule.of(denoiser, settings.steps)
+    x0_ICHW = encode(denoiser, image_I3HW, cost)
+    shape = tuple(x0_ICHW.shape[1:])
+    noise_INCHW = torch.stack([noise_maps(seed, settings.noise_maps, shape) for seed in seeds])
+    contrasts = [_contrast(target, settings.steps) for target in targets]
+    noise_INCHW = noise_INCHW.to(denoiser.device)
+    heat_Thw = heat_maps(denoiser, schedule, x0_ICHW, noise_INCHW, contrasts, settings.clamp, cost)
+    mask_Thw = binary(heat_Thw, settings.threshold, settings.dilate)
+    # A NaN is above no threshold, so a target with NaN in its map is not alive either.
+    alive = [i for i, some in enumerate(mask_Thw.flatten(1).any(1).tolist()) if some]
+    images = _decoded(denoiser, schedule, x0_ICHW, mask_Thw, targets, alive, cost)
+    edits = [
+        _edited(mask_hw, heat_hw, images.get(i))
+        for i, (mask_hw, heat_hw) in enumerate(zip(mask_Thw.cpu(), heat_Thw.cpu(), strict=True))
+    ]
+    return DiffEditResult(edits, cost)
+
+
+def expected_evaluations(targets: Sequence[Target], settings: Settings) -> int:
+    """Rows through the network that `diffedit` spends where no mask is empty."""
+    contrasts = [_contrast(target, settings.steps) for target in targets]
+    highest: dict[int, int] = {}
+    for target in targets:
+        top = level(settings.steps, target.encoding_ratio)
+        highest[target.image] = max(top, highest.get(target.image, 0))
+    denoising = sum(
+        level(settings.steps, target.encoding_ratio) * (1 + (target.guidance_scale != 1))
+        for target in targets
+    )
+    return settings.noise_maps * len(predictions(contrasts)) + sum(highest.values()) + denoising
+
+
+def _contrast(target: Target, steps: int) -> Contrast:
+    at = level(steps, target.mask_strength)
+    return Contrast(target.image, at, target.source_prompt, target.target_prompt)
+
+
+def _decoded(
+    denoiser: Denoiser,
+    schedule: Schedule,
+    x0_ICHW: Tensor,
+    mask_Thw: Tensor,
+    targets: Sequence[Target],
+    alive: Sequence[int],
+    cost: Cost,
+) -> dict[int, Tensor]:
+    """(3, f·h, f·w) picture of each target in `alive`; only their images are inverted."""
+    if not alive:
+        return {}
+    images = sorted({targets[i].image for i in alive})
+    decodings = [_decoding(targets[i], images, schedule) for i in alive]
+    levels = [max(d.level for d in decodings if d.image == i) for i in range(len(images))]
+    trajectory = invert(denoiser, schedule, x0_ICHW[images], levels, cost)
+    x_TCHW = edit(denoiser, schedule, trajectory, mask_Thw[list(alive)], decodings, cost)
+    return dict(zip(alive, decode(denoiser, x_TCHW, cost), strict=True))
+
+
+def _decoding(target: Target, images: Sequence[int], schedule: Schedule) -> Decoding:
+    start = schedule.level(target.encoding_ratio)
+    image = images.index(target.image)
+    return Decoding(image, start, target.target_prompt, target.guidance_scale)
+
+
+def _edited(mask_hw: Tensor, heat_hw: Tensor, image_3HW: Tensor | None) -> Edited:
+    state: MaskState = "full" if mask_hw.all() else "partial" if mask_hw.any() else "empty"
+    if not heat_hw.isfinite().all():
+        error = RowError("nan", "the network's noise predictions are not finite numbers")
+        return Edited(mask_hw, heat_hw, state, None, error)
+    if image_3HW is not None and not image_3HW.isfinite().all():
+        error = RowError("nan", "the edited picture has values that are not finite numbers")
+        return Edited(mask_hw, heat_hw, state, None, error)
+    return Edited(mask_hw, heat_hw, state, image_3HW)

@@ -1,0 +1,72 @@
+"""From noise to the edited latent, the outside of the mask held to the inversion. Knows no image.
+
+DiffEdit step 3 (Couairon et al. 2022, section 3.2).
+
+Shapes: L levels, I images, T targets, C H W latent channels and sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pipeline.diffusion.batching import Cost, predict
+from pipeline.diffusion.denoiser import Denoiser
+from pipeline.diffusion.schedule import Schedule
+
+
+class Decoding(NamedTuple):
+    """One target to denoise: its image in the trajectory, where it starts, and what it is told."""
+
+    image: int
+    level: int
+    prompt: str
+    guidance_scale: float
+
+
+def edit(
+    denoiser: Denoiser,
+    schedule: Schedule,
+    trajectory_LICHW: Tensor,
+    mask_THW: Tensor,
+    targets: Sequence[Decoding],
+    cost: Cost,
+) -> Tensor:
+    """(T, C, H, W) x_0 of each target; a target joins the batch at its own level.
+
+    After the step to level s all that is outside of the (T, H, W) bool mask becomes the inverted
+    latent of the *same* level s, so the result is x_0 itself there, bit for bit.
+    """
+    images = [target.image for target in targets]
+    mask_T1HW = mask_THW[:, None]
+    x_TCHW = trajectory_LICHW[[target.level for target in targets], images]
+    for t in range(max(target.level for target in targets), 0, -1):
+        active = [i for i, target in enumerate(targets) if target.level >= t]
+        now = [targets[i] for i in active]
+        x_BCHW = x_TCHW[active]
+        times = schedule.times[[t] * len(active)]
+        eps_BCHW = guided(denoiser, x_BCHW, times, now, cost)
+        inside = schedule.ddim(x_BCHW, eps_BCHW, [t] * len(active), [t - 1] * len(active))
+        outside = trajectory_LICHW[t - 1, [target.image for target in now]]
+        x_TCHW[active] = torch.where(mask_T1HW[active], inside, outside)
+    return x_TCHW
+
+
+def guided(
+    denoiser: Denoiser, x_BCHW: Tensor, t_B: Tensor, targets: Sequence[Decoding], cost: Cost
+) -> Tensor:
+    """(B, C, H, W) ε_∅ + g·(ε_target − ε_∅), Ho & Salimans 2022; where g is 1, ε_∅ is not asked."""
+    both = [i for i, target in enumerate(targets) if target.guidance_scale != 1]
+    everything = [*range(len(targets)), *both]
+    prompts = [target.prompt for target in targets] + [""] * len(both)
+    packed = predict(denoiser, x_BCHW[everything], t_B[everything], prompts, cost)
+    eps_BCHW, empty = packed[: len(targets)], packed[len(targets) :]
+    if not both:
+        return eps_BCHW
+    scales = [targets[i].guidance_scale for i in both]
+    scale = torch.tensor(scales, device=x_BCHW.device).view(-1, 1, 1, 1)
+    eps_BCHW[both] = empty + scale * (eps_BCHW[both] - empty)
+    return eps_BCHW

@@ -1,0 +1,102 @@
+"""Where to edit: contrast the noise predicted under source and target texts. Knows no edit loop.
+
+DiffEdit step 1 (Couairon et al. 2022, section 3.2). All statistics are of one image and one
+target, so a mask does not depend on what shares its batch.
+
+Shapes: I images, T targets, N noise maps, C H W latent channels and sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pipeline.diffusion.batching import Cost, predict
+from pipeline.diffusion.denoiser import Denoiser
+from pipeline.diffusion.schedule import Schedule
+
+
+class Contrast(NamedTuple):
+    """One mask to make: which image, at which level of noise, between which texts."""
+
+    image: int
+    level: int
+    source_prompt: str
+    target_prompt: str
+
+
+class Prediction(NamedTuple):
+    """What is predicted once, on all noise maps of its image, for all masks that need it."""
+
+    image: int
+    level: int
+    prompt: str
+
+
+def predictions(contrasts: Sequence[Contrast]) -> list[Prediction]:
+    """The predictions that `contrasts` need, each once, those of one image together."""
+    sources = [Prediction(c.image, c.level, c.source_prompt) for c in contrasts]
+    targets = [Prediction(c.image, c.level, c.target_prompt) for c in contrasts]
+    return sorted(set(sources + targets))
+
+
+def heat_maps(
+    denoiser: Denoiser,
+    schedule: Schedule,
+    x0_ICHW: Tensor,
+    noise_INCHW: Tensor,
+    contrasts: Sequence[Contrast],
+    clamp: float,
+    cost: Cost,
+) -> Tensor:
+    """(T, H, W) |ε_target − ε_source|, averaged over maps and channels, in [0, 1].
+
+    Clipped at `clamp` times the map's own mean, then divided by that. Zero where the texts make no
+    difference, NaN where the network returned NaN. There is no guidance: with one negative text
+    for both sides it multiplies the difference by a constant, which the division takes out again.
+    """
+    needed = predictions(contrasts)
+    eps_PNCHW = _predicted(denoiser, schedule, x0_ICHW, noise_INCHW, needed, cost)
+    place = {prediction: p for p, prediction in enumerate(needed)}
+    source = [place[Prediction(c.image, c.level, c.source_prompt)] for c in contrasts]
+    target = [place[Prediction(c.image, c.level, c.target_prompt)] for c in contrasts]
+    # One target at a time: the differences of all would be the largest tensor of the whole run.
+    difference = [(eps_PNCHW[t] - eps_PNCHW[s]).abs() for s, t in zip(source, target, strict=True)]
+    return torch.stack([normalized(d_NCHW.mean([0, 1]), clamp) for d_NCHW in difference])
+
+
+def normalized(map_HW: Tensor, clamp: float) -> Tensor:
+    """(H, W) min(map, clamp·mean) / (clamp·mean), in [0, 1]; a map of zeros stays zero."""
+    limit = map_HW.mean() * clamp
+    return torch.where(limit == 0, map_HW, torch.minimum(map_HW, limit) / limit)
+
+
+def binary(heat_THW: Tensor, threshold: float, dilate: int) -> Tensor:
+    """(T, H, W) bool: above the threshold, grown by `dilate` cells in all eight directions."""
+    mask_THW = heat_THW > threshold
+    if dilate == 0:
+        return mask_THW
+    grown = F.max_pool2d(mask_THW[:, None].float(), 2 * dilate + 1, stride=1, padding=dilate)
+    return grown[:, 0] > 0
+
+
+def _predicted(
+    denoiser: Denoiser,
+    schedule: Schedule,
+    x0_ICHW: Tensor,
+    noise_INCHW: Tensor,
+    needed: Sequence[Prediction],
+    cost: Cost,
+) -> Tensor:
+    """(P, N, C, H, W): every prediction on every noise map, packed into full micro-batches."""
+    maps = noise_INCHW.shape[1]
+    rows = [(prediction, n) for prediction in needed for n in range(maps)]
+    images, levels = [p.image for p, _ in rows], [p.level for p, _ in rows]
+    noise_BCHW = noise_INCHW[images, [n for _, n in rows]]
+    x_BCHW = schedule.noised(x0_ICHW[images], noise_BCHW, levels)
+    eps_BCHW = predict(denoiser, x_BCHW, schedule.times[levels], [p.prompt for p, _ in rows], cost)
+    return eps_BCHW.view(len(needed), maps, *eps_BCHW.shape[1:])

@@ -1,0 +1,25 @@
+"""Where randomness comes from: one CPU generator a row. Knows no batch, device or order."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+
+def row_seed(run_seed: int, *key: str) -> int:
+    """The seed of a row, 0..2**63 - 1, from the run's seed and the row's (shard, key).
+
+    The edit's name is no part of it: an image's targets share one set of noise maps, because they
+    share the source predictions made on it.
+    """
+    # A length before each part keeps ("a", "bc") and ("ab", "c") apart.
+    parts = [f"{len(part)}:{part}" for part in (str(run_seed), *key)]
+    digest = hashlib.blake2b("".join(parts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def noise_maps(seed: int, maps: int, shape: tuple[int, ...]) -> Tensor:
+    """(maps, *shape) float32 standard normal noise on the CPU, a function of `seed` alone."""
+    return torch.randn((maps, *shape), generator=torch.Generator().manual_seed(seed))

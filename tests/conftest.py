@@ -1,0 +1,23 @@
+"""Fixtures that all tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Stable Diffusion folder with small random weights (ε-prediction, 64×64 pictures)."""
+    from tests.tiny import make_folder
+
+    return make_folder(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_v_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with v-prediction."""
+    from tests.tiny import make_folder
+
+    return make_folder(tmp_path_factory.mktemp("models") / "tiny-v", "v_prediction")
