@@ -8,12 +8,13 @@ from itertools import islice
 
 
 from pipeline.config import RunConfig
-from pipeline.engine.todo import todo
+from pipeline.engine.todo import Todo, todo
 from pipeline.errors import RowError
 from pipeline.prompts._rule import PlannedEdit, Rule
 from pipeline.section import build
 from pipeline.sinks.commits import load_progress
 from pipeline.sinks.output import open_output
+from pipeline.sources._chunks import require_columns
 from pipeline.sources._shard import Member, Shard, Source
 
 SAMPLE = 256
@@ -54,7 +55,9 @@ def estimate(config: RunConfig) -> Estimate:
     """Looks at up to `SAMPLE` rows and extrapolates. Raises UsageError as a run would."""
     source: Source = build(config.input)
     rule: Rule = build(config.prompts)
-    left = todo(source, load_progress(open_output(config, create=False)))
+    every = source.shards()
+    require_columns(source, rule.columns())
+    left = todo(every, load_progress(open_output(config, create=False)))
     shards = [shard for shard, _ in left]
     members, whole = _sample(source, shards, config.run.limit)
     plans = [_plan(member, rule) for member in members]
@@ -62,7 +65,7 @@ def estimate(config: RunConfig) -> Estimate:
     scale = 1.0 if whole else _scale(members, sum(shard.size for shard in shards))
     return Estimate(
         shards=len(shards),
-        shards_done=len(source.shards()) - len(shards),
+        shards_done=len(every) - len(shards),
         bytes=sum(shard.size for shard in shards),
         rows=round(scale * len(members)),
         edits=round(scale * sum(map(len, edits))),
@@ -72,6 +75,14 @@ def estimate(config: RunConfig) -> Estimate:
         exact=whole,
         samples=[edit for plan in edits for edit in plan][:5],
     )
+
+
+def expected_rows(source: Source, left: Todo, config: RunConfig) -> int:
+    """About how many images `left` holds, for a progress bar."""
+    members, whole = _sample(source, [shard for shard, _ in left], config.run.limit)
+    scale = 1.0 if whole else _scale(members, sum(shard.size for shard, _ in left))
+    committed = sum(len(done) for _, done in left) * config.run.chunk_rows
+    return max(1, round(scale * len(members)) - committed)
 
 
 def evaluations(config: RunConfig, edits: Sequence[PlannedEdit]) -> int:

@@ -8,13 +8,17 @@ from contextlib import contextmanager
 from typing import Any
 
 from pipeline.config import RunConfig
+from pipeline.engine.estimate import expected_rows
 from pipeline.engine.tally import Tally
 from pipeline.engine.todo import Todo, todo
 from pipeline.errors import Interrupted, RunError
+from pipeline.prompts._rule import Rule
 from pipeline.section import build
 from pipeline.sinks.commits import load_progress
 from pipeline.sinks.output import Output, open_output
 from pipeline.sinks.sweep import sweep
+from pipeline.sources._chunks import require_columns
+from pipeline.sources._shard import Source
 
 Watch = Callable[[Tally], None]
 POLL_SECONDS = 0.5
@@ -25,24 +29,27 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
 
     Raises RunError (with its exit code) where the run cannot go on; what is committed stays.
     """
-    source = build(config.input)
+    source: Source = build(config.input)
+    rule: Rule = build(config.prompts)
+    shards = source.shards()
+    require_columns(source, rule.columns())
     output = open_output(config)
-    left = todo(source, load_progress(output))
+    progress = load_progress(output)
+    left = todo(shards, progress)
+    sweep(output, progress)
     tally = Tally(config.run.max_dead_share)
     if not left:
         return tally
-    sweep(output)
+    tally.expected_rows = expected_rows(source, left, config)
     with _interruptible():
-        tally = _locally(config, left, output, tally, watch) if local else _on_ray(
-            config, left, output, tally, watch, verbose
-        )
+        tally = (_locally if local else _on_ray)(config, left, output, tally, watch, verbose)
     assert tally.planned == tally.written + tally.dead, "an edit was lost between plan and write"
     tally.check(final=True)
     return tally
 
 
 def _locally(
-    config: RunConfig, left: Todo, output: Output, tally: Tally, watch: Watch
+    config: RunConfig, left: Todo, output: Output, tally: Tally, watch: Watch, verbose: bool
 ) -> Tally:
     from pipeline.engine import local
 
@@ -59,7 +66,7 @@ def _on_ray(
     from pipeline.engine.flow import flow
 
     with connected(config, verbose):
-        actor = ray.remote(num_cpus=0)(Tally).remote(config.run.max_dead_share)
+        actor = ray.remote(num_cpus=0)(Tally).remote(tally.max_dead_share, tally.expected_rows)
         with _polled(actor, watch):
             try:
                 flow(config, left, output, actor)

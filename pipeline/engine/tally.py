@@ -19,6 +19,7 @@ class Tally:
     """Sums of commits; `planned == written + dead` holds after each."""
 
     max_dead_share: float
+    expected_rows: int = 0  # about how many images there are to do
     chunks: int = 0
     rows: int = 0
     planned: int = 0

@@ -17,9 +17,8 @@ Todo = Sequence[tuple[Shard, BitMap]]
 """The unfinished shards, each with the numbers of its chunks that are committed."""
 
 
-def todo(source: Source, progress: Progress) -> Todo:
-    """Shards that are not finished. Raises UsageError where a shard changed since its commits."""
-    shards = source.shards()
+def todo(shards: Sequence[Shard], progress: Progress) -> Todo:
+    """The shards that are not finished. Raises UsageError where one changed since its commits."""
     return [(s, progress.done(s)) for s in shards if not progress.finished(s)]
 
 
