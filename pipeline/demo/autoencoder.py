@@ -54,7 +54,8 @@ def autoencoder_loss(
     """Absolute error of pixels and of their differences (sharp edges), and a slight KL term."""
 
     def loss(model: AutoencoderKL, draw: torch.Generator) -> Tensor:
-        x_BCHW = crops(photos, batch, side, draw).to(model.device, memory_format=torch.channels_last)
+        x_BCHW = crops(photos, batch, side, draw)
+        x_BCHW = x_BCHW.to(model.device, memory_format=torch.channels_last)
         posterior = model.encode(x_BCHW).latent_dist
         noise_BChw = torch.randn(posterior.mean.shape, generator=draw).to(x_BCHW)
         y_BCHW = model.decode(posterior.mean + posterior.std * noise_BChw).sample

@@ -12,7 +12,13 @@ Pixels = NDArray[np.float32]
 """(H, W, 3) in [0, 1], or (H, W)."""
 
 MUTED = np.array(
-    [[0.80, 0.79, 0.77], [0.83, 0.77, 0.68], [0.69, 0.74, 0.80], [0.72, 0.76, 0.69], [0.60, 0.60, 0.62]],
+    [
+        [0.80, 0.79, 0.77],
+        [0.83, 0.77, 0.68],
+        [0.69, 0.74, 0.80],
+        [0.72, 0.76, 0.69],
+        [0.60, 0.60, 0.62],
+    ],
     dtype=np.float32,
 )
 """Tones of paper, cloth and tiles: too grey to be taken for a colour of an object."""
@@ -69,7 +75,9 @@ def _tiles(x: Pixels, y: Pixels, rng: np.random.Generator) -> Pixels:
     u = (x * count + rng.uniform()).astype(np.float32)
     v = (y * count + rng.uniform()).astype(np.float32)
     grout = np.maximum(_line(u, 0.045, 0.04), _line(v, 0.045, 0.04))[..., None]
-    shade = rng.uniform(0.92, 1.04, (16, 16))[np.floor(u).astype(int) % 16, np.floor(v).astype(int) % 16]
+    shade = rng.uniform(0.92, 1.04, (16, 16))[
+        np.floor(u).astype(int) % 16, np.floor(v).astype(int) % 16
+    ]
     tiles = _tone(rng) * shade[..., None]
     return (tiles * (1 - grout) + 0.38 * grout).astype(np.float32)
 

@@ -135,7 +135,7 @@ class Scene:
 
     def render(self, size: Size) -> Image.Image:
         """The photo in RGB."""
-        width, height = wh = _width_height(size)
+        wh = _width_height(size)
         x, y = _frame(wh)
         light = np.array([math.cos(math.radians(self.light)), math.sin(math.radians(self.light))])
         rng = np.random.default_rng(self.texture_seed)

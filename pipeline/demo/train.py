@@ -5,6 +5,7 @@ Every stage goes on from what the working folder already holds, so the same comm
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,6 +132,10 @@ def export(
     """Writes the diffusers folder, half precision, safetensors."""
     pipeline = _pipeline(autoencoder, model, tokenizer).to(torch.float16)
     pipeline.save_pretrained(output, safe_serialization=True)
+    # transformers would load the text encoder in half precision, diffusers the rest in single.
+    config = output / "text_encoder" / "config.json"
+    settings = json.loads(config.read_text()) | {"dtype": "float32"}
+    config.write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def _networks(
@@ -168,7 +173,9 @@ def _train_autoencoder(
     return averaged.eval()
 
 
-def _latents(autoencoder: AutoencoderKL, drawn: NDArray[np.uint8], work: Path) -> dict[str, torch.Tensor]:
+def _latents(
+    autoencoder: AutoencoderKL, drawn: NDArray[np.uint8], work: Path
+) -> dict[str, torch.Tensor]:
     """Every photo's latent, computed once for this autoencoder."""
     path = work / "latents.safetensors"
     if not path.exists():

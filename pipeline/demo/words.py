@@ -40,7 +40,7 @@ def byte_pairs(vocabulary: list[str]) -> tuple[dict[str, int], list[tuple[str, s
             merges.append((pieces[0], pieces[1]))
             tokens.append(pieces[0] + pieces[1])
             pieces = [pieces[0] + pieces[1], *pieces[2:]]
-    tokens = list(dict.fromkeys(tokens)) + [START, END]
+    tokens = [*dict.fromkeys(tokens), START, END]
     return {token: number for number, token in enumerate(tokens)}, merges
 
 
