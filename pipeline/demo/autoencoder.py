@@ -6,6 +6,7 @@ Shapes: B batch, C channels, H and W pixels, h and w latent pixels (an eighth of
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,14 +14,16 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor
 
+Autoencoder = Any
+"""diffusers' AutoencoderKL, which has no types."""
 KL_WEIGHT = 1e-6
 EDGE_WEIGHT = 0.5
 
 
-def build_autoencoder(channels: tuple[int, ...], groups: int) -> AutoencoderKL:
+def build_autoencoder(channels: tuple[int, ...], groups: int) -> Autoencoder:
     """One level of halving less than there are channels; four latent channels, no attention."""
     levels = len(channels)
-    return AutoencoderKL(
+    model: Autoencoder = AutoencoderKL(  # type: ignore[no-untyped-call]
         block_out_channels=channels,
         down_block_types=("DownEncoderBlock2D",) * levels,
         up_block_types=("UpDecoderBlock2D",) * levels,
@@ -28,7 +31,8 @@ def build_autoencoder(channels: tuple[int, ...], groups: int) -> AutoencoderKL:
         latent_channels=4,
         norm_num_groups=groups,
         mid_block_add_attention=False,
-    ).to(memory_format=torch.channels_last)
+    )
+    return model.to(memory_format=torch.channels_last)
 
 
 def to_model(photos_BHWC: NDArray[np.uint8]) -> Tensor:
@@ -50,10 +54,10 @@ def crops(photos: NDArray[np.uint8], batch: int, side: int, draw: torch.Generato
 
 def autoencoder_loss(
     photos: NDArray[np.uint8], batch: int, side: int
-) -> Callable[[AutoencoderKL, torch.Generator], Tensor]:
+) -> Callable[[Autoencoder, torch.Generator], Tensor]:
     """Absolute error of pixels and of their differences (sharp edges), and a slight KL term."""
 
-    def loss(model: AutoencoderKL, draw: torch.Generator) -> Tensor:
+    def loss(model: Autoencoder, draw: torch.Generator) -> Tensor:
         x_BCHW = crops(photos, batch, side, draw)
         x_BCHW = x_BCHW.to(model.device, memory_format=torch.channels_last)
         posterior = model.encode(x_BCHW).latent_dist
@@ -61,7 +65,8 @@ def autoencoder_loss(
         y_BCHW = model.decode(posterior.mean + posterior.std * noise_BChw).sample
         error = y_BCHW - x_BCHW
         edges = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
-        kl: Tensor = KL_WEIGHT * posterior.kl().mean()
-        return error.abs().mean() + EDGE_WEIGHT * edges + kl
+        kl = KL_WEIGHT * posterior.kl().mean()
+        total: Tensor = error.abs().mean() + EDGE_WEIGHT * edges + kl
+        return total
 
     return loss

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Pixels = NDArray[np.float32]
+Pixels = NDArray[np.floating[Any]]
 """(H, W, 3) in [0, 1], or (H, W)."""
 
 MUTED = np.array(
@@ -39,7 +40,7 @@ def value_noise(rng: np.random.Generator, shape: tuple[int, int], cells: tuple[i
 def _line(position: Pixels, width: float, soft: float) -> Pixels:
     """1 on the whole numbers of position, 0 further off than width, with a soft edge."""
     distance = np.abs(position - np.round(position))
-    return np.clip((width - distance) / soft + 0.5, 0, 1).astype(np.float32)
+    return np.asarray(np.clip((width - distance) / soft + 0.5, 0, 1), dtype=np.float32)
 
 
 def _tone(rng: np.random.Generator) -> Pixels:
@@ -48,7 +49,7 @@ def _tone(rng: np.random.Generator) -> Pixels:
 
 
 def _plain(x: Pixels, y: Pixels, rng: np.random.Generator) -> Pixels:
-    return np.broadcast_to(_tone(rng), (*x.shape, 3)).astype(np.float32)
+    return np.asarray(np.broadcast_to(_tone(rng), (*x.shape, 3)), dtype=np.float32)
 
 
 def _gradient(x: Pixels, y: Pixels, rng: np.random.Generator) -> Pixels:
@@ -67,7 +68,7 @@ def _wood(x: Pixels, y: Pixels, rng: np.random.Generator) -> Pixels:
     grain = value_noise(rng, x.shape, (40, 5))
     wood = dark + (light - dark) * (0.25 + 0.7 * grain + 2 * shade)[..., None]
     wood = wood * (1 - 0.55 * _line(row, 0.03, 0.03))[..., None]
-    return wood.astype(np.float32)
+    return np.asarray(wood, dtype=np.float32)
 
 
 def _tiles(x: Pixels, y: Pixels, rng: np.random.Generator) -> Pixels:
@@ -79,7 +80,7 @@ def _tiles(x: Pixels, y: Pixels, rng: np.random.Generator) -> Pixels:
         np.floor(u).astype(int) % 16, np.floor(v).astype(int) % 16
     ]
     tiles = _tone(rng) * shade[..., None]
-    return (tiles * (1 - grout) + 0.38 * grout).astype(np.float32)
+    return np.asarray(tiles * (1 - grout) + 0.38 * grout, dtype=np.float32)
 
 
 def _fabric(x: Pixels, y: Pixels, rng: np.random.Generator) -> Pixels:
@@ -88,13 +89,13 @@ def _fabric(x: Pixels, y: Pixels, rng: np.random.Generator) -> Pixels:
     weft = 0.5 + 0.5 * np.sin(2 * np.pi * y * period + rng.uniform(0, 6))
     folds = value_noise(rng, x.shape, (4, 4))
     cloth = _tone(rng) * (0.62 + 0.2 * warp + 0.2 * weft + 0.12 * (folds - 0.5))[..., None]
-    return cloth.astype(np.float32)
+    return np.asarray(cloth, dtype=np.float32)
 
 
 def _grass(x: Pixels, y: Pixels, rng: np.random.Generator) -> Pixels:
     dark, light = np.array([0.24, 0.31, 0.13]), np.array([0.50, 0.55, 0.28])
     blades = 0.65 * value_noise(rng, x.shape, (16, 40)) + 0.35 * value_noise(rng, x.shape, (6, 6))
-    return (dark + (light - dark) * (1.6 * blades - 0.3)[..., None]).astype(np.float32)
+    return np.asarray(dark + (light - dark) * (1.6 * blades - 0.3)[..., None], dtype=np.float32)
 
 
 BACKGROUNDS: dict[str, Callable[[Pixels, Pixels, np.random.Generator], Pixels]] = {

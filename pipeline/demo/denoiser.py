@@ -6,16 +6,21 @@ Shapes: B batch, C channels, h and w latent pixels, T tokens.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers import DDIMScheduler, UNet2DConditionModel
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from pipeline.demo.autoencoder import to_model
+from pipeline.demo.autoencoder import Autoencoder, to_model
 
+UNet = Any
+"""diffusers' UNet2DConditionModel, which has no types."""
+Scheduler = Any
+"""diffusers' DDIMScheduler, which has no types."""
 HEADS = 4
 GROUPS = 16
 
@@ -23,7 +28,7 @@ GROUPS = 16
 class TextToLatent(nn.Module):
     """The two networks that are trained together: tokens condition the noisy latent's velocity."""
 
-    def __init__(self, text_encoder: CLIPTextModel, unet: UNet2DConditionModel) -> None:
+    def __init__(self, text_encoder: CLIPTextModel, unet: UNet) -> None:
         super().__init__()
         self.text_encoder = text_encoder
         self.unet = unet
@@ -35,13 +40,13 @@ class TextToLatent(nn.Module):
         return velocity
 
 
-def build_unet(grid: int, channels: tuple[int, ...], text_width: int) -> UNet2DConditionModel:
+def build_unet(grid: int, channels: tuple[int, ...], text_width: int) -> UNet:
     """Attention on every level but the finest, where it would cost more than all else.
 
     diffusers reads `attention_head_dim` as the number of heads.
     """
     lower = len(channels) - 1
-    return UNet2DConditionModel(
+    unet: UNet = UNet2DConditionModel(  # type: ignore[no-untyped-call]
         sample_size=grid,
         in_channels=4,
         out_channels=4,
@@ -52,12 +57,13 @@ def build_unet(grid: int, channels: tuple[int, ...], text_width: int) -> UNet2DC
         cross_attention_dim=text_width,
         attention_head_dim=HEADS,
         norm_num_groups=GROUPS,
-    ).to(memory_format=torch.channels_last)
+    )
+    return unet.to(memory_format=torch.channels_last)
 
 
-def build_scheduler() -> DDIMScheduler:
+def build_scheduler() -> Scheduler:
     """Stable Diffusion's noise levels, with velocity prediction."""
-    return DDIMScheduler(
+    return DDIMScheduler(  # type: ignore[no-untyped-call]
         beta_start=0.00085,
         beta_end=0.012,
         beta_schedule="scaled_linear",
@@ -77,7 +83,7 @@ def tokenise(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
 
 @torch.no_grad()
 def encode_photos(
-    autoencoder: AutoencoderKL, photos: NDArray[np.uint8], batch: int = 32
+    autoencoder: Autoencoder, photos: NDArray[np.uint8], batch: int = 32
 ) -> dict[str, Tensor]:
     """Mean and standard deviation of every photo's latent, (N, 4, h, w) each, half precision."""
     means, stds = [], []

@@ -97,9 +97,11 @@ def _log(path: Path, step: int, loss: float, seconds: float) -> None:
 def _save(
     path: Path, step: int, model: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer
 ) -> None:
-    tensors = {f"averaged.{name}": value for name, value in averaged.named_parameters()}
+    tensors: dict[str, Tensor] = {
+        f"averaged.{name}": value for name, value in averaged.named_parameters()
+    }
     for name, parameter in model.named_parameters():
-        tensors[f"model.{name}"] = parameter.detach()
+        tensors[f"model.{name}"] = parameter.data
         for moment in MOMENTS:
             tensors[f"{moment}.{name}"] = optimiser.state[parameter][moment]
     unfinished = path.with_suffix(".part")

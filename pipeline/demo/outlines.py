@@ -53,7 +53,8 @@ def _arc(cx: float, cy: float, radius: float, start: float, end: float, width: f
     angle = np.radians(np.linspace(start, end, 32))
     rim = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     outer, inner = rim * (radius + width / 2), rim * (radius - width / 2)
-    return np.concatenate([outer, inner[::-1]]) + np.array([cx, cy])
+    band: Points = np.concatenate([outer, inner[::-1]]) + np.array([cx, cy])
+    return band
 
 
 def _smooth(*corners: tuple[float, float]) -> Points:

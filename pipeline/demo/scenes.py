@@ -251,4 +251,4 @@ def _paint(
         distance = (u - 0.3 * light[0] + 0.1) ** 2 / 0.08 + (v - 0.3 * light[1]) ** 2 / 0.05
         shine = (0.75 * np.exp(-distance))[..., None]
         painted = painted * (1 - shine) + shine
-    return painted.astype(np.float32)
+    return np.asarray(painted, dtype=np.float32)

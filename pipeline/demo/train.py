@@ -8,16 +8,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTokenizer
 
-from pipeline.demo.autoencoder import autoencoder_loss, build_autoencoder, to_model
+from pipeline.demo.autoencoder import Autoencoder, autoencoder_loss, build_autoencoder, to_model
 from pipeline.demo.denoiser import (
     TextToLatent,
     build_scheduler,
@@ -30,6 +31,9 @@ from pipeline.demo.loop import Plan, fit
 from pipeline.demo.photos import captions, photos
 from pipeline.demo.scenes import COLOURS
 from pipeline.demo.words import build_text_encoder, build_tokenizer
+
+Pipeline = Any
+"""diffusers' StableDiffusionPipeline, which has no types."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,12 @@ class Preset:
 
 PRESETS = {
     "small": Preset(
-        scenes=24_000,
+        scenes=16_000,
         size=128,
         crop=64,
         autoencoder_channels=(16, 32, 64, 96),
         autoencoder_groups=8,
-        autoencoder=Plan(steps=2600, batch=16, learning_rate=1e-3, save_every=200),
+        autoencoder=Plan(steps=2400, batch=16, learning_rate=1e-3, save_every=200),
         unet_channels=(64, 96, 128),
         text_width=128,
         denoiser=Plan(steps=6000, batch=32, learning_rate=1e-3, average=0.998),
@@ -127,7 +131,7 @@ def train(
 
 
 def export(
-    autoencoder: AutoencoderKL, model: TextToLatent, tokenizer: CLIPTokenizer, output: Path
+    autoencoder: Autoencoder, model: TextToLatent, tokenizer: CLIPTokenizer, output: Path
 ) -> None:
     """Writes the diffusers folder, half precision, safetensors."""
     pipeline = _pipeline(autoencoder, model, tokenizer).to(torch.float16)
@@ -140,12 +144,14 @@ def export(
 
 def _networks(
     preset: Preset, tokenizer: CLIPTokenizer, start_from: Path | None
-) -> tuple[AutoencoderKL, TextToLatent]:
+) -> tuple[Autoencoder, TextToLatent]:
     autoencoder = build_autoencoder(preset.autoencoder_channels, preset.autoencoder_groups)
     text_encoder = build_text_encoder(tokenizer, preset.text_width)
     unet = build_unet(preset.grid, preset.unet_channels, preset.text_width)
     if start_from is not None:
-        saved = StableDiffusionPipeline.from_pretrained(start_from, safety_checker=None)
+        saved: Pipeline = StableDiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]
+            start_from
+        )
         autoencoder.load_state_dict(saved.vae.state_dict())
         text_encoder.load_state_dict(saved.text_encoder.state_dict())
         unet.load_state_dict(saved.unet.state_dict())
@@ -153,12 +159,12 @@ def _networks(
 
 
 def _train_autoencoder(
-    preset: Preset, model: AutoencoderKL, drawn: NDArray[np.uint8], work: Path, seed: int
-) -> AutoencoderKL:
+    preset: Preset, model: Autoencoder, drawn: NDArray[np.uint8], work: Path, seed: int
+) -> Autoencoder:
     held = to_model(drawn[:12]).to(model.device)
 
     @torch.no_grad()
-    def preview(averaged: AutoencoderKL, step: int) -> None:
+    def preview(averaged: Autoencoder, step: int) -> None:
         decoded = averaged.decode(averaged.encode(held).latent_dist.mean).sample.clamp(-1, 1)
         both = torch.cat([torch.cat(list(held), 2), torch.cat(list(decoded), 2)], 1)
         pixels = ((both + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
@@ -167,14 +173,14 @@ def _train_autoencoder(
     plan = preset.autoencoder
     loss = autoencoder_loss(drawn, plan.batch, preset.crop)
     checkpoint = work / "autoencoder.safetensors"
-    averaged: AutoencoderKL = fit(
+    averaged: Autoencoder = fit(
         model, loss, plan, checkpoint, seed=seed, preview=preview, bfloat16=preset.bfloat16
     )
     return averaged.eval()
 
 
 def _latents(
-    autoencoder: AutoencoderKL, drawn: NDArray[np.uint8], work: Path
+    autoencoder: Autoencoder, drawn: NDArray[np.uint8], work: Path
 ) -> dict[str, torch.Tensor]:
     """Every photo's latent, computed once for this autoencoder."""
     path = work / "latents.safetensors"
@@ -183,10 +189,8 @@ def _latents(
     return load_file(path)
 
 
-def _pipeline(
-    autoencoder: AutoencoderKL, model: TextToLatent, tokenizer: CLIPTokenizer
-) -> StableDiffusionPipeline:
-    return StableDiffusionPipeline(
+def _pipeline(autoencoder: Autoencoder, model: TextToLatent, tokenizer: CLIPTokenizer) -> Pipeline:
+    return StableDiffusionPipeline(  # type: ignore[no-untyped-call]
         vae=autoencoder,
         text_encoder=model.text_encoder,
         tokenizer=tokenizer,
@@ -198,7 +202,7 @@ def _pipeline(
     )
 
 
-def _colour_sheet(pipeline: StableDiffusionPipeline, path: Path) -> None:
+def _colour_sheet(pipeline: Pipeline, path: Path) -> None:
     """One mug and one shirt in each colour, to see at a glance whether words bind."""
     pipeline.set_progress_bar_config(disable=True)
     rows = []

@@ -58,7 +58,11 @@ def _cut(pieces: list[str], merges: list[tuple[str, str]]) -> list[str]:
 def build_tokenizer() -> CLIPTokenizer:
     """A stock CLIPTokenizer over the captions' words."""
     vocabulary, merges = byte_pairs(words())
-    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=MAX_TOKENS)
+    return CLIPTokenizer(
+        vocab=vocabulary,
+        merges=merges,  # type: ignore[arg-type]  # pairs, as tokenizers' BPE wants them
+        model_max_length=MAX_TOKENS,
+    )
 
 
 def build_text_encoder(tokenizer: CLIPTokenizer, width: int) -> CLIPTextModel:
