@@ -1,1 +1,1 @@
-"""The embedded default: product scenes with ground truth, and the small model trained on them."""
+"""The embedded default: drawn product scenes with ground truth, and the model trained on them."""

@@ -1,1 +1,1 @@
-"""One file a rule that turns a caption into edits, each with `Config` and `build(config) -> Rule`."""
+"""One file a rule that turns a caption into edits, with `Config` and `build(config) -> Rule`."""

@@ -1,0 +1,109 @@
+"""Words in a caption: found whole, replaced with case and a/an kept. Knows no rule and no list.
+
+A hyphen belongs to its word: `red` is not found in "infra-red" or "red-haired".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from pipeline.errors import RowError
+
+MAX_PROMPT = 2000
+"""Characters; text encoders read 77 tokens, so that anything longer is not a caption."""
+
+_ARTICLE = re.compile(r"(?<![\w-])(a|an)(\s+)$", re.IGNORECASE)
+_SOUNDS_VOWEL = re.compile(
+    r"(?!uni(?!n)|us[aeu]|ut[eio]|eu|ewe|uk|one\b|once\b)[aeiou]|hour|honest|honou?r|heir",
+    re.IGNORECASE,
+)
+
+
+def checked(text: str | None) -> str:
+    """`text` where it can be a prompt. Raises RowError `no_caption` or `caption_too_long`."""
+    if text is None or not text.strip():
+        raise RowError("no_caption", "the row has no caption to plan edits from")
+    if len(text) > MAX_PROMPT:
+        raise RowError(
+            "caption_too_long", f"the caption has {len(text)} characters; {MAX_PROMPT} are allowed"
+        )
+    return text
+
+
+def whole_words(words: Iterable[str], prefix: str = "") -> re.Pattern[str]:
+    """A pattern of any of `words` standing alone, the longest first; `prefix` is a regex."""
+    longest_first = sorted({normal(word) for word in words}, key=lambda word: (-len(word), word))
+    choices = "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in longest_first)
+    return re.compile(rf"(?<![\w-]){prefix}(?:{choices})(?![\w-])", re.IGNORECASE)
+
+
+def normal(word: str) -> str:
+    """`word` in lower case with single blanks: equal where two spellings are one word."""
+    return " ".join(word.lower().split())
+
+
+def replaced(caption: str, spans: Sequence[tuple[int, int]], word: str) -> str:
+    """`caption` with `word` at each (start, end), in the case of what stood there."""
+    parts: list[str] = []
+    done = 0
+    for start, end in spans:
+        new = in_case_of(caption[start:end], word)
+        parts += [with_article(caption[done:start], new), new]
+        done = end
+    return "".join([*parts, caption[done:]])
+
+
+def with_article(before: str, word: str) -> str:
+    """`before` with an a/an at its end made to suit `word`."""
+    found = _ARTICLE.search(before)
+    if not found:
+        return before
+    spoken = unicodedata.normalize("NFKD", word)
+    article = "an" if _SOUNDS_VOWEL.match(spoken) else "a"
+    if article == found[1].lower():
+        return before
+    shouted = found[1].isupper() and len(word) > 1 and word.isupper()
+    article = article.upper() if shouted else in_case_of(found[1][0], article)
+    return before[: found.start()] + article + found[2]
+
+
+def in_case_of(found: str, word: str) -> str:
+    """`word` in the case of `found`: red → blue, Red → Blue, RED → BLUE, Dark Red → Sky Blue."""
+    if found.isupper() and len(found) > 1:
+        return word.upper()
+    if " " in found and found.istitle():
+        return word.title()
+    if found[:1].isupper():
+        return word[:1].upper() + word[1:]
+    return word
+
+
+def slug(text: str) -> str:
+    """`text` as an edit's name: a-z, 0-9 and single hyphens, 1 to 48 characters.
+
+    What is cut off or cannot be spelt so is told by a digest at the end.
+    """
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    name = re.sub(r"[^a-z0-9]+", "-", ascii_text).strip("-")
+    lossy = len(name) > 48 or any(c.isalnum() and not c.isascii() for c in text)
+    if not name or lossy:
+        digest = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+        name = f"{name[:39]}-{digest}".strip("-")
+    return name
+
+
+def unique_names(texts: Iterable[str]) -> list[str]:
+    """The slug of each text; a repeated one is counted on: blue, blue-2, blue-3."""
+    names: list[str] = []
+    taken: set[str] = set()
+    for text in texts:
+        name, count = slug(text), 1
+        while name in taken:
+            count += 1
+            name = f"{slug(text)}-{count}"
+        taken.add(name)
+        names.append(name)
+    return names

@@ -1,0 +1,83 @@
+"""`recolor`: a product's caption in other colours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import RowError
+from pipeline.prompts._lists import COLOUR_WORDS
+from pipeline.prompts.recolor import Config, build
+
+
+def plan(caption: str | None, **config: Any) -> Any:
+    return build(Config.model_validate(config)).plan(caption, {})
+
+
+def one(caption: str, **config: Any) -> str:
+    [edit] = plan(caption, **{"colours": ["orange"], **config})
+    return str(edit.target_prompt)
+
+
+def test_each_colour_but_its_own() -> None:
+    edits = plan("a red mug", colours=["red", "blue", "navy blue", "Blue"])
+    assert [edit.name for edit in edits] == ["blue", "navy-blue"]
+    assert [edit.target_prompt for edit in edits] == ["a blue mug", "a navy blue mug"]
+    assert {edit.source_prompt for edit in edits} == {"a red mug"}
+
+
+@pytest.mark.parametrize(
+    ("caption", "target"),
+    [
+        ("a photo of a red mug on a blue table", "a photo of an orange mug on a blue table"),
+        ("Dark-blue MUG", "Orange MUG"),
+        ("A LIGHT GREEN MUG", "AN ORANGE MUG"),
+        ("a red-haired doll in a blue dress", "a red-haired doll in an orange dress"),
+        ("two grey, cracked cups", "two orange, cracked cups"),
+    ],
+)
+def test_the_first_colour_word_is_the_products(caption: str, target: str) -> None:
+    assert one(caption) == target
+
+
+@pytest.mark.parametrize(
+    ("caption", "target"),
+    [
+        ("a blue table with a red mug", "a blue table with an orange mug"),
+        ("a red, glossy ceramic mug", "an orange, glossy ceramic mug"),
+        ("a red table and a mug", "a red table and an orange mug"),
+        ("a mug on a red table", "an orange mug on a red table"),
+        ("Mug on wood", "Orange mug on wood"),
+        ("MUG ON WOOD", "ORANGE MUG ON WOOD"),
+        ("the T-shirt", "the Orange T-shirt"),
+    ],
+)
+def test_with_a_noun_its_own_colour_is_changed_or_put_before_it(caption: str, target: str) -> None:
+    assert one(caption, object=["mug", "t-shirt"]) == target
+
+
+def test_grey_is_gray() -> None:
+    assert plan("a gray mug", colours=["grey"]) == []
+
+
+@pytest.mark.parametrize(("config", "kind"), [({}, "no_colour"), ({"object": "mug"}, "no_object")])
+def test_a_caption_that_cannot_be_recoloured(config: dict[str, Any], kind: str) -> None:
+    with pytest.raises(RowError) as failed:
+        plan("a shiny vase", **config)
+    assert failed.value.kind == kind
+    assert plan("a shiny vase", **config, on_missing="pass") == []
+    with pytest.raises(RowError, match="no_caption"):
+        plan("", **config, on_missing="pass")
+
+
+@given(st.sampled_from(COLOUR_WORDS), st.lists(st.sampled_from(COLOUR_WORDS), min_size=1))
+def test_recoloring_the_result_back_gives_the_caption(has: str, colours: list[str]) -> None:
+    caption = f"photo of the {has} mug"
+    edits = plan(caption, colours=colours)
+    assert len({edit.name for edit in edits}) == len(edits)
+    for edit in edits:
+        [back] = plan(edit.target_prompt, colours=[has])
+        assert back.target_prompt == caption
