@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from pipeline.errors import UsageError
 from pipeline.section import Section
+from pipeline.storage import Storage
 
 
 def variants(package: str) -> dict[str, type[Section]]:
@@ -28,6 +29,12 @@ def variants(package: str) -> dict[str, type[Section]]:
     names = [m.name for m in pkgutil.iter_modules(folder.__path__) if not m.name.startswith("_")]
     modules = {name: import_module(f"pipeline.{package}.{name}") for name in sorted(names)}
     return {name: module.Config for name, module in modules.items() if hasattr(module, "Config")}
+
+
+def metric_names() -> list[str]:
+    """Names of the scores in `pipeline/metrics`, without importing them."""
+    folder = import_module("pipeline.metrics")
+    return [m.name for m in pkgutil.iter_modules(folder.__path__) if not m.name.startswith("_")]
 
 
 def _one_of(package: str) -> Any:
@@ -42,15 +49,6 @@ Prompts: Any = _one_of("prompts")
 Model: Any = _one_of("models")
 
 Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Storage(Section):
-    """How to reach `s3://` paths. Keys come from the environment or a profile, never from here."""
-
-    endpoint_url: str | None = Field(None, description="S3 server; unset: AWS.")
-    region: str | None = Field(None, description="Region name; unset: the environment's.")
-    profile: str | None = Field(None, description="Profile in ~/.aws; unset: the environment's.")
-    anonymous: bool = Field(False, description="Send no credentials (public buckets).")
 
 
 class Output(Section):
@@ -132,13 +130,28 @@ class Check(Section):
         return self
 
 
+def _range(value: Any) -> Any:
+    return (value, value) if isinstance(value, int) else value
+
+
+def _ascending(value: tuple[int, int]) -> tuple[int, int]:
+    if not 1 <= value[0] <= value[1]:
+        raise ValueError("give a number of at least 1, or [min, max] with 1 <= min <= max")
+    return value
+
+
+Actors = Annotated[
+    tuple[int, int], BeforeValidator(_range, int | list[int]), AfterValidator(_ascending)
+]
+
+
 class Run(Section):
     """How the run is carried out; but for `seed`, nothing here changes a result."""
 
     seed: int = Field(0, ge=0, lt=2**63, description="Of every noise map, with the row's key.")
     chunk_rows: int = Field(32, ge=1, le=4096, description="Images a chunk (unit of commit).")
     limit: int | None = Field(None, ge=1, description="Only the first N images of each shard.")
-    actors: int | tuple[int, int] = Field(1, description="Model actors, or [min, max].")
+    actors: Actors = Field((1, 1), description="Model actors: a number, or [min, max].")
     cpus_per_actor: float = Field(1, ge=0)
     gpus_per_actor: float | None = Field(None, ge=0, description="Unset: 1 where there are GPUs.")
     max_dead_share: Share = Field(0.5, description="Stop (exit 3) above this share of dead.")
@@ -173,12 +186,6 @@ class RunConfig(Section):
         """16 hex digits of `result_settings`: equal where two runs write the same rows."""
         canonical = json.dumps(self.result_settings(), sort_keys=True)
         return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
-
-
-def metric_names() -> list[str]:
-    """Names of the scores in `pipeline/metrics`, without importing them."""
-    folder = import_module("pipeline.metrics")
-    return [m.name for m in pkgutil.iter_modules(folder.__path__) if not m.name.startswith("_")]
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:

@@ -41,7 +41,9 @@ def changed(path: str, value: object) -> dict:
         ("extra", {}, ["extra", "unknown key", "input"]),
         ("check.scores", ["beauty"], ["check", "beauty", "background_psnr"]),
         ("check.keep", {"mask_area": {}}, ["check.keep.mask_area", "min"]),
-        ("run.actors", 0, ["run.actors"]),
+        ("run.actors", 0, ["run.actors", "at least 1"]),
+        ("run.actors", [4, 2], ["run.actors", "min <= max"]),
+        ("run.actors", "many", ["run.actors", "'many'"]),
         ("run.chunk_rows", 0, ["run.chunk_rows", "greater than or equal to 1", "0"]),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,8 +45,7 @@ def connected(config: RunConfig, verbose: bool) -> Iterator[None]:
 
 
 def _cpus(config: RunConfig) -> int:
-    actors = config.run.actors if isinstance(config.run.actors, int) else config.run.actors[0]
-    needed = int(actors * config.run.cpus_per_actor + 0.999) + SPARE_CPUS
+    needed = math.ceil(config.run.actors[0] * config.run.cpus_per_actor) + SPARE_CPUS
     return max(os.cpu_count() or 1, needed)
 
 

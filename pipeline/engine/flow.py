@@ -27,7 +27,6 @@ def flow(config: RunConfig, todo: Todo, output: Output, tally: Any) -> None:
     """Runs and commits every chunk of `todo` that is not committed; `tally` is a Tally actor."""
     stream_one_row_blocks()
     run = config.run
-    least, most = run.actors if isinstance(run.actors, tuple) else (run.actors, run.actors)
     chunkwise = {"batch_size": None, "batch_format": "pyarrow"}
     (
         ray.data.read_datasource(Chunks(config, todo), override_num_blocks=len(todo))
@@ -35,7 +34,7 @@ def flow(config: RunConfig, todo: Todo, output: Output, tally: Any) -> None:
         .map_batches(
             EditActor,
             fn_constructor_args=[config],
-            compute=ActorPoolStrategy(min_size=least, max_size=most),
+            compute=ActorPoolStrategy(min_size=run.actors[0], max_size=run.actors[1]),
             num_cpus=run.cpus_per_actor,
             num_gpus=_gpus() if run.gpus_per_actor is None else run.gpus_per_actor,
             ray_remote_args_fn=_bounded_restarts,

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import torch
 
@@ -108,11 +109,8 @@ class Edit:
             return edited.error
         if edited.state == "empty" and self._config.mask.on_empty == "dead":
             return RowError("empty_mask", "nothing to edit was found, and mask.on_empty is dead")
-        paste = self._config.edit
         try:
-            pixels, mask = paste_back(
-                job.pixels, edited.image, edited.mask, paste.paste_back, paste.feather
-            )
+            pixels, mask = self._pasted(job, edited)
             return {
                 "mask_strength": target.mask_strength,
                 "encoding_ratio": target.encoding_ratio,
@@ -129,6 +127,13 @@ class Edit:
             }
         except Exception as error:
             return as_row_error(error)
+
+    def _pasted(self, job: Job, edited: Edited) -> tuple[Any, Any]:
+        """(H, W, 3) edited picture and (H, W) mask, uint8, of the photo's own size."""
+        if edited.image is None:
+            return job.pixels, np.zeros(job.pixels.shape[:2], np.uint8)
+        paste = self._config.edit
+        return paste_back(job.pixels, edited.image, edited.mask, paste.paste_back, paste.feather)
 
 
 def _or(value: float | None, default: float) -> float:
