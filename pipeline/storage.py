@@ -12,14 +12,25 @@ from typing import Any
 
 import fsspec
 from fsspec import AbstractFileSystem
+from pydantic import Field
 
 from pipeline.errors import UsageError
+from pipeline.section import Section
 
 
-def connect(path: str, storage: Any) -> tuple[AbstractFileSystem, str]:
+class Storage(Section):
+    """How to reach `s3://` paths. Keys come from the environment or a profile, never from here."""
+
+    endpoint_url: str | None = Field(None, description="S3 server; unset: AWS.")
+    region: str | None = Field(None, description="Region name; unset: the environment's.")
+    profile: str | None = Field(None, description="Profile in ~/.aws; unset: the environment's.")
+    anonymous: bool = Field(False, description="Send no credentials (public buckets).")
+
+
+def connect(path: str, storage: Storage) -> tuple[AbstractFileSystem, str]:
     """The filesystem of `path` and the path inside it (no trailing slash).
 
-    `storage` is a `config.Storage`. Credentials come from the environment or its profile.
+    Credentials come from the environment or its profile.
     Raises UsageError for a scheme that is neither local nor s3.
     """
     scheme, separator, _ = path.partition("://")
@@ -32,7 +43,7 @@ def connect(path: str, storage: Any) -> tuple[AbstractFileSystem, str]:
     return fs, fs._strip_protocol(path).rstrip("/")
 
 
-def _s3_options(storage: Any) -> dict[str, Any]:
+def _s3_options(storage: Storage) -> dict[str, Any]:
     # Retries of botocore and s3fs multiply; these together give a handful of tries, then the error.
     client: dict[str, Any] = {}
     if storage.endpoint_url:

@@ -41,5 +41,5 @@ class Source(Protocol):
         """Streams a shard's members in order, at least one; holds about one member at a time.
 
         What is wrong with a member, or with the rest of a shard, is a Member with `error`: bad
-        input never raises. Transient storage errors raise OSError (the caller retries).
+        input never raises. Raises OSError where the storage fails in spite of retries.
         """

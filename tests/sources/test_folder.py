@@ -1,0 +1,118 @@
+"""Image folders: shards, captions from tables and sidecars, and what is amiss in them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.sources._shard import Member
+from pipeline.sources.folder import Config, build
+from tests.sources.conftest import Place
+from tests.sources.make import photo
+
+
+def read(place: Place, **settings: Any) -> dict[str, list[Member]]:
+    source = build(Config(**place.settings, **settings))
+    return {shard.path: list(source.members(shard)) for shard in source.shards()}
+
+
+def rows(members: list[Member]) -> list[tuple[str, str | None, str | None]]:
+    return [(m.key, m.caption, m.error.kind if m.error else None) for m in members]
+
+
+def test_every_folder_with_images_is_a_shard(place: Place) -> None:
+    place.put("a.jpg", photo(0))
+    place.put("a.txt", b"a red mug")
+    place.put("b.PNG", photo(1, format="PNG"))
+    place.put("red/c.jpg", photo(2))
+    place.put("red/metadata.jsonl", b'{"file_name": "c.jpg", "caption": "a cup", "n": 1}\n')
+    place.put("blue/d.jpg", photo(3))
+    place.put("blue/metadata.csv", b'file_name,caption,n\nd.jpg,"a lamp, lit",2\n')
+    place.put("notes/readme.txt", b"no images here")
+    found = read(place)
+    assert {path: rows(members) for path, members in found.items()} == {
+        ".": [("a.jpg", "a red mug", None), ("b.PNG", None, None)],
+        "blue": [("d.jpg", "a lamp, lit", None)],
+        "red": [("c.jpg", "a cup", None)],
+    }
+    assert found["red"][0].image == photo(2)
+    assert found["red"][0].columns == {"file_name": "c.jpg", "caption": "a cup", "n": 1}
+    assert found["blue"][0].columns["n"] == "2"
+
+
+def test_a_table_that_names_a_missing_file_is_told(local: Place) -> None:
+    local.put("a.jpg", photo())
+    lines = b'{"file_name": "a.jpg", "caption": "x"}\n{"file_name": "../../etc/passwd"}\n'
+    local.put("metadata.jsonl", lines)
+    assert rows(read(local)["."]) == [("a.jpg", "x", None), ("../../etc/passwd", None, "no_image")]
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("metadata.jsonl", b'{"file_name": "a.jpg", "caption": "x"}\n{oops\n'),
+        ("metadata.jsonl", b'{"file_name": "a.jpg", "caption": "x"}\n[1]\n'),
+        ("metadata.jsonl", b'{"file_name": "a.jpg", "caption": "x"}\n{"file": "b.jpg"}\n'),
+        ("metadata.csv", b'file_name,caption\na.jpg,x\n"b.jpg,y\n'),
+        ("metadata.csv", b'file_name,caption\na.jpg,x\n,y\n,"y\n'),
+    ],
+)
+def test_a_broken_table_is_one_dead_letter(local: Place, name: str, table: bytes) -> None:
+    local.put("a.jpg", photo())
+    local.put(name, table)
+    assert rows(read(local)["."]) == [("a.jpg", "x", None), (f"({name})", None, "bad_metadata")]
+
+
+def test_a_table_that_is_not_utf8(local: Place) -> None:
+    local.put("a.jpg", photo())
+    local.put("metadata.csv", b"file_name,caption\na.jpg,caf\xe9\n")
+    assert [row[2] for row in rows(read(local)["."])] == [None, "bad_metadata"]
+
+
+def test_large_and_badly_captioned_files_fail_alone(local: Place) -> None:
+    local.put("a.jpg", b"x" * 5000)
+    local.put("b.jpg", photo())
+    local.put("b.txt", b"caf\xe9")
+    local.put("c.jpg", photo())
+    members = read(local, max_bytes=4000)["."]
+    assert [row[2] for row in rows(members)] == ["too_large", "not_utf8", None]
+    assert members[0].image is None
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root opens every file")
+def test_a_file_without_permission_fails_alone(local: Place) -> None:
+    local.put("a.jpg", photo())
+    Path(local.path, "a.jpg").chmod(0)
+    assert [row[2] for row in rows(read(local)["."])] == ["unreadable"]
+
+
+def test_the_version_is_of_the_listing(local: Place) -> None:
+    def version() -> str:
+        return build(Config(**local.settings)).shards()[0].version
+
+    local.put("a.jpg", photo(0))
+    first = version()
+    assert version() == first
+    local.put("a.txt", b"a caption")
+    second = version()
+    local.put("b.jpg", photo(1))
+    assert len({first, second, version()}) == 3
+
+
+def test_a_folder_that_changes_under_the_reader_stops_it(local: Place) -> None:
+    local.put("a.jpg", photo(0))
+    source = build(Config(**local.settings))
+    (shard,) = source.shards()
+    local.put("b.jpg", photo(1))
+    with pytest.raises(OSError, match="changed while it was read"):
+        list(source.members(shard))
+
+
+def test_a_glob_is_refused(local: Place) -> None:
+    local.put("a.jpg", photo(0))
+    with pytest.raises(UsageError, match="give its path"):
+        build(Config(path=f"{local.path}/*.jpg")).shards()
