@@ -1,0 +1,47 @@
+"""The size at which the model sees a picture, and the way there and back. Knows no model."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from pipeline.errors import RowError
+from pipeline.images.decode import Pixels
+
+MAX_ASPECT = 4.0
+"""Long side over short side; beyond it the model would see a distorted sliver."""
+
+
+def bucket(width: int, height: int, resolution: int, multiple: int) -> tuple[int, int]:
+    """(width, height) of about `resolution`² pixels in nearly the picture's aspect ratio.
+
+    Both are multiples of `multiple`, so pictures of many sizes share few buckets.
+    Raises RowError `extreme_aspect` beyond 4:1.
+    """
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise RowError(
+            "extreme_aspect", f"{width}×{height}: one side is over {MAX_ASPECT:g} times the other"
+        )
+    scale = resolution / math.sqrt(width * height)
+    sides = (max(1, round(side * scale / multiple)) * multiple for side in (width, height))
+    return next(sides), next(sides)
+
+
+def to_model(rgb: Pixels, size: tuple[int, int]) -> Tensor:
+    """(3, h, w) float32 in [-1, 1] of pixels resized (Lanczos) to `size` = (w, h)."""
+    resized = Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS)
+    values = np.asarray(resized, dtype=np.float32) / 127.5 - 1.0
+    return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
+
+
+def to_rgb(image_3HW: Tensor, size: tuple[int, int] | None = None) -> Pixels:
+    """(H, W, 3) uint8 pixels of RGB in [-1, 1], resized (Lanczos) to `size` = (W, H) if given."""
+    values = image_3HW.detach().float().cpu().clamp(-1, 1).add(1).mul(127.5).round()
+    rgb = np.ascontiguousarray(values.permute(1, 2, 0).to(torch.uint8).numpy())
+    if size is None or size == (rgb.shape[1], rgb.shape[0]):
+        return rgb
+    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))

@@ -1,0 +1,46 @@
+"""Output files: lossless, marked as synthetic, the same bytes each time."""
+
+from __future__ import annotations
+
+import io
+from typing import Literal
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.images.decode import decode
+from pipeline.images.encode import SOURCE_TYPE, encode_edited, encode_mask
+
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+
+
+@pytest.mark.parametrize("image_format", ["png", "webp"])
+def test_edited_pictures(image_format: Literal["png", "webp"]) -> None:
+    data = encode_edited(RGB, image_format)
+    assert np.array_equal(decode(data, 1000), RGB)
+    image = Image.open(io.BytesIO(data))
+    assert image.format == image_format.upper()
+    xmp = image.info["xmp" if image_format == "webp" else "XML:com.adobe.xmp"]
+    text = (xmp.decode() if isinstance(xmp, bytes) else xmp).removeprefix("\ufeff")
+    (description,) = ElementTree.fromstring(text).iter(f"{{{RDF}}}Description")
+    assert description.get(f"{{{IPTC}}}DigitalSourceType") == SOURCE_TYPE
+    assert data == encode_edited(RGB, image_format)
+
+
+def test_the_marker_stands_where_readers_look() -> None:
+    png = encode_edited(RGB, "png")
+    assert b"iTXtXML:com.adobe.xmp\0\0\0\0\0<?xpacket" in png
+    webp = encode_edited(RGB, "webp")
+    assert b"XMP " in webp and webp[12:16] == b"VP8X"
+
+
+def test_masks() -> None:
+    mask = np.zeros((20, 30), np.uint8)
+    mask[5:9] = 255
+    image = Image.open(io.BytesIO(encode_mask(mask)))
+    assert (image.format, image.mode) == ("PNG", "L")
+    assert np.array_equal(np.asarray(image), mask)

@@ -1,0 +1,144 @@
+"""Paste-back: bytes outside of the mask never change; recolouring keeps texture and moves light."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.images import paste
+from pipeline.images.bucket import to_model
+from pipeline.images.paste import Mode, paste_back
+
+
+def noise(height: int, width: int, seed: int = 0) -> Any:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def disc(h: int = 16, w: int = 16, radius: float = 0.6) -> torch.Tensor:
+    y, x = torch.meshgrid(torch.linspace(-1, 1, h), torch.linspace(-1, 1, w), indexing="ij")
+    return x**2 + y**2 < radius**2
+
+
+def flat(colour: tuple[int, int, int], h: int = 128, w: int = 128) -> torch.Tensor:
+    return torch.tensor(colour).div(127.5).sub(1).view(3, 1, 1).expand(3, h, w)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    height=st.integers(8, 300),
+    width=st.integers(8, 300),
+    mode=st.sampled_from(["feather", "recolor"]),
+    feather=st.sampled_from([0.0, 0.02, 0.1, 0.5]),
+    mask=st.lists(st.booleans(), min_size=48, max_size=48),
+)
+def test_outside_of_the_mask_every_byte_stays(
+    height: int, width: int, mode: Mode, feather: float, mask: list[bool]
+) -> None:
+    photo = noise(height, width)
+    grid = torch.tensor(mask).view(6, 8)
+    edited, area = paste_back(photo, torch.randn(3, 48, 64), grid, mode, feather)
+    assert edited.shape == photo.shape and edited.dtype == np.uint8
+    assert area.shape == photo.shape[:2] and set(np.unique(area)) <= {0, 255}
+    assert np.array_equal(edited[area == 0], photo[area == 0])
+    if not grid.any():
+        assert not area.any()
+    if grid.all():
+        assert area.all()
+
+
+@pytest.mark.parametrize("mode", ["none", "feather", "recolor"])
+def test_an_edit_that_changes_nothing_gives_the_photo(mode: Mode) -> None:
+    photo = noise(128, 160)
+    edited, area = paste_back(photo, to_model(photo, (160, 128)), disc(16, 20), mode, 0.05)
+    assert np.abs(edited.astype(int) - photo).max() <= 1
+    assert area.any()
+
+
+def test_none_is_the_decoded_picture_at_the_photos_size() -> None:
+    edited, area = paste_back(noise(100, 200), flat((10, 20, 30)), disc(), "none", 0.05)
+    assert edited.shape == (100, 200, 3) and (edited == (10, 20, 30)).all()
+    assert 0 < (area > 0).mean() < 1
+
+
+def test_the_feather_is_a_ramp_of_known_width() -> None:
+    photo = np.zeros((200, 200, 3), np.uint8)
+    half = torch.zeros(20, 20, dtype=torch.bool)
+    half[:, 10:] = True
+    edited, area = paste_back(photo, flat((255, 255, 255)), half, "feather", 0.1)
+    ramp = edited[100, :, 0].astype(int)
+    assert (np.diff(ramp) >= 0).all() and ramp[0] == 0 and ramp[-1] == 255
+    assert 14 <= ((ramp > 0) & (ramp < 255)).sum() <= 22  # 0.1 of 200 pixels
+    assert (area[100] > 0).sum() == (ramp > 0).sum()
+    hard, _ = paste_back(photo, flat((255, 255, 255)), half, "feather", 0.0)
+    assert set(np.unique(hard)) == {0, 255}
+
+
+def test_the_outline_is_smooth_and_its_area_that_of_the_grid() -> None:
+    _, area = paste_back(noise(512, 512), flat((0, 0, 0)), disc(), "feather", 0.0)
+    assert (area > 0).mean() == pytest.approx(disc().float().mean().item(), abs=0.02)
+    steps = np.abs(np.diff((area > 0).sum(axis=1)))
+    assert steps[steps > 0].size > 32  # a staircase of 16 cells has at most 16 steps
+
+
+def lightness(rgb: Any) -> Any:
+    linear = ((rgb / 255 + 0.055) / 1.055) ** 2.4
+    return np.cbrt(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def textured(colour: tuple[int, int, int], size: int = 256) -> Any:
+    weave = 1 + 0.12 * np.sin(np.arange(size) * 1.3)[None, :, None]
+    return np.clip(np.array(colour) * weave * np.ones((size, size, 1)), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("target", [(30, 60, 190), (240, 240, 240), (18, 18, 18), (30, 140, 50)])
+def test_recolouring_takes_the_hue_and_lightness_and_keeps_the_texture(
+    target: tuple[int, int, int],
+) -> None:
+    photo = textured((190, 40, 40))
+    edited, area = paste_back(photo, flat(target), disc(radius=0.8), "recolor", 0.02)
+    centre = (slice(90, 166), slice(90, 166))
+    assert area[centre].all()
+    mean = edited[centre].reshape(-1, 3).mean(axis=0)
+    # lightness of the target, within the clipping of texture at black and white
+    assert lightness(mean) == pytest.approx(lightness(np.array(target)), abs=0.06)
+    assert np.argsort(mean)[-1] == np.argmax(target) or max(target) - min(target) == 0
+    assert np.ptp(mean) == pytest.approx(np.ptp(target), abs=25)
+    before, after = lightness(photo[centre]), lightness(edited[centre])
+    before, after = before - before.mean(), after - after.mean()
+    correlation = (before * after).sum() / np.sqrt((before**2).sum() * (after**2).sum())
+    assert correlation > 0.95
+    assert after.std() > 0.5 * before.std()
+
+
+def test_recolouring_keeps_detail_that_the_model_never_saw() -> None:
+    photo = textured((190, 40, 40), 1024)
+    edited, _ = paste_back(photo, flat((30, 60, 190), 64, 64), disc(8, 8, 0.9), "recolor", 0.02)
+    row = lightness(edited[512, 400:600])
+    assert row.std() > 0.5 * lightness(photo[512, 400:600]).std()
+
+
+def test_the_background_does_not_tint_the_lightness() -> None:
+    light, dark = textured((150, 60, 60)), textured((150, 60, 60))
+    light[:, :40] = 255
+    dark[:, :40] = 0
+    grid = torch.zeros(16, 16, dtype=torch.bool)
+    grid[:, 4:] = True
+    results = [
+        paste_back(photo, flat((60, 60, 150)), grid, "recolor", 0.0)[0] for photo in (light, dark)
+    ]
+    inside = (slice(None), slice(80, None))
+    assert np.abs(results[0][inside].astype(int) - results[1][inside]).max() <= 2
+
+
+def test_bands_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    photo, edit, grid = noise(300, 90), torch.rand(3, 64, 64) * 2 - 1, disc(8, 8)
+    results = []
+    for band in (7, 10_000):
+        monkeypatch.setattr(paste, "BAND", band)
+        results.append(paste_back(photo, edit, grid, "recolor", 0.1)[0])
+    assert np.array_equal(*results)
