@@ -63,10 +63,11 @@ def guided(
     everything = [*range(len(targets)), *both]
     prompts = [target.prompt for target in targets] + [""] * len(both)
     packed = predict(denoiser, x_BCHW[everything], t_B[everything], prompts, cost)
-    eps_BCHW, empty = packed[: len(targets)], packed[len(targets) :]
+    told, empty = packed[: len(targets)], packed[len(targets) :]
     if not both:
-        return eps_BCHW
+        return told
     scales = [targets[i].guidance_scale for i in both]
     scale = torch.tensor(scales, device=x_BCHW.device).view(-1, 1, 1, 1)
-    eps_BCHW[both] = empty + scale * (eps_BCHW[both] - empty)
+    eps_BCHW = told.clone()
+    eps_BCHW[both] = empty + scale * (told[both] - empty)
     return eps_BCHW

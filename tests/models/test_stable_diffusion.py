@@ -1,0 +1,191 @@
+"""Loading folders: what is used, what is refused and in which words."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from pipeline.errors import UsageError
+from pipeline.models import _stable_diffusion
+from pipeline.models.stable_diffusion import Config, build
+
+
+def _copy(folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(folder, tmp_path / "model"))
+
+
+def _change(path: Path, **values: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_reading_a_config_does_not_load_torch() -> None:
+    code = "import sys, pipeline.models.stable_diffusion; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_what_a_model_says_of_itself(tiny_model: Path) -> None:
+    model = build(Config(path=str(tiny_model), device="cpu", micro_batch=5))
+    assert (model.channels, model.factor, model.latent_multiple, model.resolution) == (4, 8, 16, 64)
+    assert (model.name, model.rows.size, model.dtype) == (str(tiny_model), 5, torch.float32)
+    assert build(Config(path=str(tiny_model), device="cpu", resolution=128)).resolution == 128
+
+
+def test_the_digest_is_of_the_weights(tiny_model: Path, tmp_path: Path) -> None:
+    model = build(Config(path=str(tiny_model), device="cpu"))
+    copy = _copy(tiny_model, tmp_path)
+    _change(copy / "scheduler" / "scheduler_config.json", steps_offset=0)
+    same = build(Config(path=str(copy), device="cpu"))
+    assert len(model.weights) == 32
+    assert same.weights == model.weights
+    weights = copy / "unet" / "diffusion_pytorch_model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    assert build(Config(path=str(copy), device="cpu")).weights != model.weights
+
+
+def test_latents_are_the_scaled_mode_of_the_posterior(tiny_model: Path) -> None:
+    model = build(Config(path=str(tiny_model), device="cpu"))
+    picture = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    latent = model.encode(picture)
+    expected = model._vae.encode(picture).latent_dist.mean * 16.0
+    assert torch.equal(latent, expected)
+    assert model.decode(latent).shape == picture.shape
+    torch.testing.assert_close(
+        model.decode(latent), model._vae.decode(latent / 16.0).sample.clamp(-1, 1)
+    )
+
+
+def test_texts_are_encoded_once_and_the_oldest_is_dropped(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = build(Config(path=str(tiny_model), device="cpu"))
+    monkeypatch.setattr(_stable_diffusion, "TEXTS_KEPT", 2)
+    encoded: list[str] = []
+    encode = model._encoded
+
+    def counted(prompts: list[str]) -> torch.Tensor:
+        encoded.extend(prompts)
+        return encode(prompts)
+
+    monkeypatch.setattr(model, "_encoded", counted)
+    first = model.text(["", "a mug", "", "a mug"])["text"]
+    assert torch.equal(first[0], first[2]) and not torch.equal(first[0], first[1])
+    model.text([""])
+    model.text(["a lamp"])  # drops "a mug", which was used longest ago
+    model.text(["", "a lamp"])
+    assert encoded == ["", "a mug", "a lamp"]
+    torch.testing.assert_close(model.text(["a mug"])["text"][0], first[1])
+
+
+def test_a_long_caption_is_cut_off(tiny_model: Path) -> None:
+    model = build(Config(path=str(tiny_model), device="cpu"))
+    assert model.text(["mug " * 500])["text"].shape == (1, 24, 16)
+
+
+def test_half_precision_networks_still_return_float32(tiny_model: Path) -> None:
+    model = build(Config(path=str(tiny_model), device="cpu", dtype="bfloat16"))
+    assert model.dtype == torch.bfloat16
+    x = model.encode(torch.zeros(1, 3, 64, 64))
+    eps = model.eps(x, torch.tensor([500]), model.text(["a mug"]))
+    assert x.dtype == eps.dtype == model.decode(x).dtype == torch.float32
+
+
+def test_a_schedule_with_zero_terminal_snr_stays_finite(tiny_v_model: Path, tmp_path: Path) -> None:
+    copy = _copy(tiny_v_model, tmp_path)
+    _change(
+        copy / "scheduler" / "scheduler_config.json",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+    )
+    model = build(Config(path=str(copy), device="cpu"))
+    last = model.timesteps(10)[-1:]
+    assert last.item() == 999
+    assert 0 < model.alpha(last).item() < 0.01
+
+
+def test_more_steps_than_times_is_told(tiny_model: Path) -> None:
+    model = build(Config(path=str(tiny_model), device="cpu"))
+    with pytest.raises(UsageError, match=r"edit\.steps: 1001 is more than the model's 1000 times"):
+        model.timesteps(1001)
+
+
+def test_only_fp16_weights_are_used_where_there_are_no_others(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    copy = _copy(tiny_model, tmp_path)
+    for file in list(copy.glob("*/*.safetensors")):
+        file.rename(file.with_name(file.name.replace(".safetensors", ".fp16.safetensors")))
+    model = build(Config(path=str(copy), device="cpu"))
+    assert model.encode(torch.zeros(1, 3, 64, 64)).shape == (1, 4, 8, 8)
+
+
+def _refused(folder: Path | str) -> str:
+    with pytest.raises(UsageError) as caught:
+        build(Config(path=str(folder), device="cpu"))
+    message = str(caught.value)
+    assert message.startswith("model.path: ") and "\n" not in message
+    return message
+
+
+def test_missing_folders_are_told() -> None:
+    assert "no such folder" in _refused("/no/such/folder")
+    assert "no such folder" in _refused("./models/sd")
+
+
+def test_a_folder_of_something_else_is_told(tmp_path: Path) -> None:
+    assert "has no model_index.json" in _refused(tmp_path)
+
+
+def test_pickled_weights_are_refused(tiny_model: Path, tmp_path: Path) -> None:
+    copy = _copy(tiny_model, tmp_path)
+    weights = copy / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.rename(weights.with_suffix(".bin"))
+    assert "only .bin weights" in _refused(copy)
+    weights.with_suffix(".bin").unlink()
+    assert "has no safetensors weights" in _refused(copy)
+
+
+def test_damaged_weights_are_told(tiny_model: Path, tmp_path: Path) -> None:
+    copy = _copy(tiny_model, tmp_path)
+    weights = copy / "vae" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    assert "cannot load it" in _refused(copy)
+
+
+@pytest.mark.parametrize(
+    ("file", "values", "message"),
+    [
+        ("unet/config.json", {"in_channels": 9}, "inpainting and depth models cannot be used"),
+        ("unet/config.json", {"addition_embed_type": "text_time"}, "with text_time conditioning"),
+        ("unet/config.json", {"_class_name": "SD3Transformer2DModel"}, "SD3Transformer2DModel"),
+        ("scheduler/scheduler_config.json", {"prediction_type": "sample"}, "'sample'"),
+    ],
+)
+def test_other_families_are_told(
+    tiny_model: Path, tmp_path: Path, file: str, values: dict[str, Any], message: str
+) -> None:
+    copy = _copy(tiny_model, tmp_path)
+    _change(copy / file, **values)
+    assert message in _refused(copy)
+
+
+def test_a_missing_gpu_is_told(tiny_model: Path) -> None:
+    if torch.cuda.device_count() > 7:
+        pytest.skip("this machine has eight GPUs")
+    with pytest.raises(UsageError, match=r"model\.device: cuda:7"):
+        build(Config(path=str(tiny_model), device="cuda:7"))
+
+
+def test_devices_are_spelt_as_torch_spells_them() -> None:
+    with pytest.raises(ValidationError):
+        Config(device="gpu")
