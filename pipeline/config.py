@@ -152,7 +152,9 @@ class Run(Section):
     chunk_rows: int = Field(32, ge=1, le=4096, description="Images a chunk (unit of commit).")
     limit: int | None = Field(None, ge=1, description="Only the first N images of each shard.")
     actors: Actors = Field((1, 1), description="Model actors: a number, or [min, max].")
-    cpus_per_actor: float = Field(1, ge=0)
+    cpus_per_actor: float | None = Field(
+        None, ge=0, description="Reserved on Ray, and threads used; unset: the machine's share."
+    )
     gpus_per_actor: float | None = Field(None, ge=0, description="Unset: 1 where there are GPUs.")
     max_dead_share: Share = Field(0.5, description="Stop (exit 3) above this share of dead.")
     address: str | None = Field(None, description="Ray cluster to join; unset: RAY_ADDRESS or own.")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import math
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
+import ray.data
+from ray.util.annotations import RayDeprecationWarning
 
 from pipeline.config import RunConfig
 
@@ -24,7 +27,8 @@ def connected(config: RunConfig, verbose: bool) -> Iterator[None]:
         yield
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if not verbose:
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     address = config.run.address or os.environ.get("RAY_ADDRESS")
     level = logging.INFO if verbose else logging.ERROR
     if address:
@@ -45,12 +49,14 @@ def connected(config: RunConfig, verbose: bool) -> Iterator[None]:
 
 
 def _cpus(config: RunConfig) -> int:
-    needed = math.ceil(config.run.actors[0] * config.run.cpus_per_actor) + SPARE_CPUS
+    needed = math.ceil(config.run.actors[0] * (config.run.cpus_per_actor or 1)) + SPARE_CPUS
     return max(os.cpu_count() or 1, needed)
 
 
 def _quiet(verbose: bool) -> None:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = verbose
+    if not verbose:
+        warnings.filterwarnings("ignore", category=RayDeprecationWarning)
     for name in ("ray.data", "ray"):
         logging.getLogger(name).setLevel(logging.INFO if verbose else logging.ERROR)

@@ -35,7 +35,7 @@ def flow(config: RunConfig, todo: Todo, output: Output, tally: Any) -> None:
             EditActor,
             fn_constructor_args=[config],
             compute=ActorPoolStrategy(min_size=run.actors[0], max_size=run.actors[1]),
-            num_cpus=run.cpus_per_actor,
+            num_cpus=1 if run.cpus_per_actor is None else run.cpus_per_actor,
             num_gpus=_gpus() if run.gpus_per_actor is None else run.gpus_per_actor,
             ray_remote_args_fn=_bounded_restarts,
             **chunkwise,

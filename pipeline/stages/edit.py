@@ -6,6 +6,7 @@ device that holds the model, put back into the photo's own pixels, and encoded a
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -54,6 +55,7 @@ class Edit:
         self._config = config
         self._model = build(config.model)
         self._settings = Settings.of(config)
+        torch.set_num_threads(threads(config))
 
     def __call__(self, table: pa.Table) -> pa.Table:
         rows = table.to_pylist()
@@ -134,6 +136,12 @@ class Edit:
             return job.pixels, np.zeros(job.pixels.shape[:2], np.uint8)
         paste = self._config.edit
         return paste_back(job.pixels, edited.image, edited.mask, paste.paste_back, paste.feather)
+
+
+def threads(config: RunConfig) -> int:
+    """CPU threads of one actor. Set, because sums on another number of threads round otherwise:
+    on one machine a run gives the same bytes with Ray and without."""
+    return max(1, round(config.run.cpus_per_actor or (os.cpu_count() or 1) / config.run.actors[1]))
 
 
 def _or(value: float | None, default: float) -> float:
