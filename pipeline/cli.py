@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -123,6 +124,36 @@ def config_(
 
     settings = configs.load(file, overrides or [])
     print(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), end="")
+
+
+demo = typer.Typer(no_args_is_help=True, help="The embedded scenes of known truth.")
+app.add_typer(demo, name="demo")
+
+
+class Format(StrEnum):
+    """Of a dataset on disk."""
+
+    webdataset = "webdataset"
+    parquet = "parquet"
+    folder = "folder"
+
+
+@demo.command("make-data")
+def make_data(
+    out: Annotated[Path, typer.Argument(help="Folder to make.", metavar="OUT")],
+    rows: Annotated[int, typer.Option(help="How many scenes.", min=1)] = 48,
+    format: Annotated[Format, typer.Option(help="Of the dataset.")] = Format.webdataset,
+    size: Annotated[int, typer.Option(help="Side in pixels.", min=32, max=4096)] = 128,
+) -> None:
+    """Draw product scenes as a captioned dataset; masks and true edits go to OUT-truth."""
+    from pipeline.demo.make_data import make_data as make
+
+    if out.exists() and any(out.iterdir()):
+        console.print(f"{out} is there already; left as it is", soft_wrap=True)
+        return
+    with console.status(f"drawing {rows} scenes …"):
+        truth = make(out, rows, format.value, size=size)
+    console.print(f"{rows} captioned scenes: {out}, their truth: {truth}", soft_wrap=True)
 
 
 def main() -> None:

@@ -1,0 +1,56 @@
+"""One Ray for all tests of the engine, and a run in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.engine.run import run
+from pipeline.engine.tally import Tally
+
+Rows = dict[tuple[str, str, str], dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def ray_here() -> Iterator[None]:
+    """A quiet Ray of three logical CPUs, shared by the session."""
+    import ray
+
+    ray.init(
+        num_cpus=3,
+        include_dashboard=False,
+        object_store_memory=256 << 20,
+        log_to_driver=False,
+        logging_level="ERROR",
+    )
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def edit() -> Callable[..., Tally]:
+    """`edit(config, local=True)`: the run's counts."""
+
+    def edited(config: Any, local: bool = True) -> Tally:
+        return run(config, local=local, verbose=False, watch=lambda tally: None)
+
+    return edited
+
+
+@pytest.fixture
+def results() -> Callable[[Any], Rows]:
+    """Every row in an output folder, edits and dead letters, by (shard, key, edit)."""
+
+    def read(folder: Any) -> Rows:
+        rows: Rows = {}
+        for file in sorted([*folder.glob("edits/*.parquet"), *folder.glob("dead/*.parquet")]):
+            for row in pq.read_table(file).to_pylist():
+                name = (row["shard"], row["key"], row["edit"])
+                assert name not in rows, f"{name} is there twice"
+                rows[name] = {k: v for k, v in row.items() if k not in ("chunk", "last")}
+        return rows
+
+    return read

@@ -1,0 +1,131 @@
+"""Whole runs: with Ray and without, once more, interrupted, in other orders, into used folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import TooManyDead, UsageError
+from tests.datasets import catalogue, rows, settings, write_tar
+
+
+def pictures(rows):
+    return {
+        name: (row.get("edited"), row.get("mask"), row.get("error_kind"), row.get("seed"))
+        for name, row in rows.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> Path:
+    return catalogue(tmp_path_factory.mktemp("catalogue"))
+
+
+@pytest.fixture(scope="module")
+def reference(source, tiny_model, tmp_path_factory) -> Path:
+    """The output of one local run of `source`."""
+    from pipeline.engine.run import run
+
+    out = tmp_path_factory.mktemp("reference") / "out"
+    run(settings(source, out, tiny_model), local=True, verbose=False, watch=lambda _: None)
+    return out
+
+
+def test_each_planned_edit_ends_once(reference, results) -> None:
+    rows = results(reference)
+    dead = {name: row["error_kind"] for name, row in rows.items() if row.get("error_kind")}
+    # 18 images × 2 colours; rows 8 and 17 have no colour word (one dead letter each instead of
+    # two edits), rows 6 and 13 are no pictures (each of their two edits is a dead letter).
+    assert len(rows) == 18 * 2 - 2
+    assert sorted(dead.values()) == ["no_colour"] * 2 + ["not_an_image"] * 4
+    edited = [row for row in rows.values() if row.get("mask_state")]
+    assert {row["mask_state"] for row in edited} >= {"partial"}
+    assert all(row["weights"] and row["fingerprint"] for row in edited)
+
+
+def test_ray_and_local_give_the_same_bytes(
+    ray_here, source, reference, tiny_model, tmp_path, edit, results
+) -> None:
+    tally = edit(settings(source, tmp_path / "out", tiny_model), local=False)
+    assert (tally.rows, tally.planned, tally.written, tally.dead) == (18, 34, 28, 6)
+    assert pictures(results(tmp_path / "out")) == pictures(results(reference))
+
+
+def test_a_second_run_does_nothing(reference, source, tiny_model, edit, results) -> None:
+    before = {p: p.stat().st_mtime_ns for p in reference.rglob("*") if p.is_file()}
+    assert edit(settings(source, reference, tiny_model)).chunks == 0
+    assert before == {p: p.stat().st_mtime_ns for p in reference.rglob("*") if p.is_file()}
+
+
+def test_a_run_goes_on_where_another_was_killed(
+    source, reference, tiny_model, tmp_path, edit, results
+) -> None:
+    config = settings(source, tmp_path / "out", tiny_model)
+    edit(config)
+    records = sorted((tmp_path / "out" / "commits").rglob("*.json"))
+    for record in records[1::2]:
+        record.unlink()  # a run that was killed after its files, before its record
+    (tmp_path / "out" / "edits" / "shard-00-tar-0badf00d-00007.parquet").write_bytes(b"half")
+    tally = edit(config)
+    assert tally.chunks == len(records[1::2])
+    assert pictures(results(tmp_path / "out")) == pictures(results(reference))
+
+
+def test_chunks_and_order_change_no_row(
+    source, reference, tiny_model, tmp_path, edit, results
+) -> None:
+    backwards = tmp_path / "in"
+    for s in range(2):
+        write_tar(backwards / f"shard-{s:02d}.tar", rows(9, s * 9)[::-1])
+    other = settings(backwards, tmp_path / "out", tiny_model, run={"chunk_rows": 3})
+    edit(other)
+    found, expected = results(tmp_path / "out"), results(reference)
+    assert found.keys() == expected.keys()
+    for name, row in expected.items():
+        assert found[name].get("mask") == row.get("mask")
+        assert found[name].get("error_kind") == row.get("error_kind")
+        assert_close(found[name].get("edited"), row.get("edited"))
+
+
+def assert_close(one, other) -> None:
+    """Pictures equal but for rounding: at most 1 of 255, which a float's last bit can tip."""
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    if one is None or other is None:
+        assert one is other
+        return
+    a, b = (np.asarray(Image.open(io.BytesIO(p["bytes"]))).astype(int) for p in (one, other))
+    assert np.abs(a - b).max() <= 1
+
+
+def test_another_config_is_refused_with_the_difference(reference, source, tiny_model, edit) -> None:
+    other = settings(source, reference, tiny_model, mask={"noise_maps": 3})
+    with pytest.raises(UsageError, match=r"mask\.noise_maps: 2 → 3"):
+        edit(other)
+
+
+def test_only_new_shards_are_done(tiny_model, tmp_path, edit, results) -> None:
+    folder = catalogue(tmp_path / "in", shards=1)
+    config = settings(folder, tmp_path / "out", tiny_model)
+    assert edit(config).rows == 9
+    write_tar(folder / "shard-07.tar", rows(3, 100))
+    assert edit(config).rows == 3
+    write_tar(folder / "shard-00.tar", rows(5, 50))
+    with pytest.raises(UsageError, match=r"shard-00\.tar changed"):
+        edit(config)
+
+
+def test_too_many_dead_letters_stop_the_run(source, tiny_model, tmp_path, edit) -> None:
+    config = settings(source, tmp_path / "out", tiny_model, run={"max_dead_share": 0.1})
+    with pytest.raises(TooManyDead, match=r"not_an_image \(4\)"):
+        edit(config)
+
+
+def test_an_output_in_the_way_is_refused(source, tiny_model, tmp_path, edit) -> None:
+    (tmp_path / "thesis.doc").write_text("precious")
+    with pytest.raises(UsageError, match=r"thesis\.doc"):
+        edit(settings(source, tmp_path, tiny_model))
