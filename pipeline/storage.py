@@ -1,21 +1,33 @@
-"""Paths → fsspec filesystems, and storage errors → one clear line. Knows no format.
+"""Paths → fsspec filesystems, the few operations the project needs on them, and storage errors →
+one clear line. Knows no format.
 
 Both the input and the output may lie on the local disk or on S3 (any server that speaks it).
 """
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
 
 import fsspec
 from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
 from pydantic import Field
 
-from pipeline.errors import UsageError
+from pipeline.errors import RunError, UsageError
 from pipeline.section import Section
+
+T = TypeVar("T")
+
+TRIES = 6
+"""Of one operation, beside the few requests that the S3 client itself repeats: about 15 s."""
 
 
 class Storage(Section):
@@ -40,11 +52,12 @@ def connect(path: str, storage: Storage) -> tuple[AbstractFileSystem, str]:
     if scheme != "s3":
         raise UsageError(f"{path}: only local paths and s3:// are read and written")
     fs = fsspec.filesystem("s3", **_s3_options(storage))
+    # The retries of s3fs and botocore multiply: 2 × 3 requests, then the error is ours to judge.
+    fs.retries = 2
     return fs, fs._strip_protocol(path).rstrip("/")
 
 
 def _s3_options(storage: Storage) -> dict[str, Any]:
-    # Retries of botocore and s3fs multiply; these together give a handful of tries, then the error.
     client: dict[str, Any] = {}
     if storage.endpoint_url:
         client["endpoint_url"] = storage.endpoint_url
@@ -54,23 +67,134 @@ def _s3_options(storage: Storage) -> dict[str, Any]:
         "anon": storage.anonymous,
         "profile": storage.profile,
         "client_kwargs": client,
-        "config_kwargs": {"retries": {"mode": "standard", "max_attempts": 5}},
+        "config_kwargs": {"retries": {"mode": "standard", "max_attempts": 3}},
         "use_listings_cache": False,
     }
 
 
+def names(fs: AbstractFileSystem, folder: str) -> Iterator[str]:
+    """Paths of all files below `folder`, relative to it, as a stream; none where it is missing."""
+    if isinstance(fs, LocalFileSystem):
+        for parent, _, files in os.walk(folder):
+            below = os.path.relpath(parent, folder).replace(os.sep, "/")
+            yield from (file if below == "." else f"{below}/{file}" for file in files)
+        return
+    bucket, _, prefix = folder.partition("/")
+    prefix = f"{prefix}/" if prefix else ""
+    page: dict[str, Any] = {"NextContinuationToken": None}
+    while "NextContinuationToken" in page:
+        after = page["NextContinuationToken"]
+        token = {"ContinuationToken": after} if after else {}
+        page = retried(lambda t=token: _page(fs, bucket, prefix, t))
+        yield from (entry["Key"][len(prefix) :] for entry in page.get("Contents", ()))
+
+
+def _page(fs: Any, bucket: str, prefix: str, token: dict[str, str]) -> dict[str, Any]:
+    page: dict[str, Any] = fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **token)
+    return page
+
+
+def read(fs: AbstractFileSystem, path: str) -> bytes:
+    """The whole file. Raises FileNotFoundError where there is none."""
+    data: bytes = retried(lambda: fs.cat_file(path))
+    return data
+
+
+def put(fs: AbstractFileSystem, path: str, data: bytes) -> None:
+    """Writes the file whole or not at all, over what was there; durable when it returns."""
+    if isinstance(fs, LocalFileSystem):
+        retried(lambda: _put_local(Path(path), data))
+    else:
+        retried(lambda: fs.pipe_file(path, data))
+
+
+def _put_local(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove(fs: AbstractFileSystem, path: str) -> None:
+    """Deletes the file; a missing one is fine."""
+    with suppress(FileNotFoundError):
+        retried(lambda: fs.rm_file(path))
+
+
+def retried(call: Callable[[], T]) -> T:
+    """`call()`, up to `TRIES` times while it fails with a `transient` error."""
+    for attempt in range(TRIES - 1):
+        try:
+            return call()
+        except Exception as error:
+            if not transient(error):
+                raise
+        time.sleep(0.5 * 2**attempt * random.uniform(0.75, 1.25))
+    return call()
+
+
+_PERMANENT = (
+    FileNotFoundError,
+    FileExistsError,
+    PermissionError,
+    IsADirectoryError,
+    NotADirectoryError,
+)
+_PERMANENT_CODES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENAMETOOLONG}
+# S3 clients raise these beside OSError; by name, so that a local run never imports them.
+_BROKEN_CONNECTION = {"HTTPClientError", "ConnectionError", "ClientPayloadError", "IncompleteRead"}
+
+
+def transient(error: BaseException) -> bool:
+    """Whether the same operation may work a moment later: throttling, a reset, a time-out."""
+    if isinstance(error, _PERMANENT) or getattr(error, "errno", None) in _PERMANENT_CODES:
+        return False
+    if isinstance(error, OSError):
+        return True
+    return not _BROKEN_CONNECTION.isdisjoint(kind.__name__ for kind in type(error).__mro__)
+
+
 @contextmanager
-def explained(path: str, doing: str) -> Iterator[None]:
-    """Turns a storage error while `doing` something at `path` into a UsageError that says why."""
+def explained(path: str, doing: str, raising: type[RunError] = UsageError) -> Iterator[None]:
+    """Turns a storage error while `doing` something at `path` into a `raising` that says why."""
     try:
         yield
-    except FileNotFoundError as error:
-        raise UsageError(f"{path}: cannot {doing}: no such file, folder or bucket") from error
-    except PermissionError as error:
-        raise UsageError(f"{path}: cannot {doing}: permission denied; {_hint(path)}") from error
-    except OSError as error:
-        reason = error.strerror or str(error) or type(error).__name__
-        raise UsageError(f"{path}: cannot {doing}: {reason}") from error
+    except Exception as error:
+        if not _of_storage(error):
+            raise
+        raise raising(f"{path}: cannot {doing}: {_reason(path, error)}") from error
+
+
+def _of_storage(error: Exception) -> bool:
+    clients = ("botocore", "aiobotocore", "aiohttp", "http")
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in clients
+
+
+def _reason(path: str, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file, folder or bucket"
+    if isinstance(error, PermissionError):
+        return f"permission denied; {_hint(path)}"
+    if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError"):
+        return f"no credentials; {_hint(path)}"
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(reason).split())
 
 
 def _hint(path: str) -> str:

@@ -1,0 +1,31 @@
+"""Dead letters → the bytes of a Parquet file, and back. Knows no replay.
+
+A dead letter keeps every input column, the image's bytes too, the planned edit, and the stage, kind
+and message of its failure; not the pictures of an edit that was made and rejected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import storage
+from pipeline.sinks.commits import read_commits
+from pipeline.sinks.output import Output
+from pipeline.sinks.parquet import to_bytes, with_provenance
+
+
+def encode(dead: pa.Table, provenance: Mapping[str, str]) -> bytes:
+    """File of dead letters; `dead` is of the result schema."""
+    return to_bytes(with_provenance(dead.drop_columns(["edited", "mask"]), provenance))
+
+
+def read(output: Output) -> Iterator[pa.Table]:
+    """The committed dead letters, one part at a time."""
+    for commit in read_commits(output):
+        for file in commit.files:
+            if file.path.startswith("dead/"):
+                data = storage.read(output.fs, f"{output.root}/{file.path}")
+                yield pq.read_table(pa.BufferReader(data))

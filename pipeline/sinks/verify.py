@@ -1,0 +1,151 @@
+"""Checks a whole output: every part opens, counts add up, checksums hold. Changes nothing.
+
+Streams: it holds one part at a time, and of the rest bitmaps of chunks and ordinals.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from io import BytesIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyroaring import BitMap
+
+from pipeline import storage
+from pipeline.sinks import layout
+from pipeline.sinks.commits import Commit, PartFile, Progress, commit_names, read_commits
+from pipeline.sinks.output import Output
+from pipeline.sinks.sweep import leftovers
+
+
+@dataclass
+class Verification:
+    """What was found: sums over the commit records, what is wrong, and what is only untidy."""
+
+    chunks: int = 0
+    rows: int = 0
+    planned: int = 0
+    written: int = 0
+    dead: int = 0
+    passed: int = 0
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def line(self) -> str:
+        """One line for a person."""
+        state = f"{len(self.problems)} problems" if self.problems else "all well"
+        untidy = f", {len(self.warnings)} warnings" if self.warnings else ""
+        return (
+            f"{self.chunks:,} chunks of {self.rows:,} rows: planned {self.planned:,}, "
+            f"written {self.written:,}, dead {self.dead:,}, passed {self.passed:,}; {state}{untidy}"
+        )
+
+
+def verify(output: Output) -> Verification:
+    """Reads every committed file once. A problem names the file; a warning needs no repair.
+
+    Raises RunError where the output cannot be read at all.
+    """
+    found = Verification()
+    progress, ordinals = Progress(), defaultdict[str, BitMap](BitMap)
+    for name in commit_names(output):
+        progress.add(name)
+    with storage.explained(output.path, "verify"):
+        for commit in read_commits(output):
+            _count(found, commit)
+            problems = [*_record(output, commit, ordinals), *_files(output, commit)]
+            found.problems += [f"{commit.shard} chunk {commit.chunk}: {p}" for p in problems]
+        found.problems += _gaps(progress, ordinals)
+        untidy = [f"{path}: no commit record" for path in leftovers(output, progress)]
+    found.warnings += untidy
+    found.warnings += [f"{shard_id}: not finished" for shard_id in progress.unfinished()]
+    return found
+
+
+def _count(found: Verification, commit: Commit) -> None:
+    found.chunks += 1
+    for name in ("rows", "planned", "written", "dead", "passed"):
+        setattr(found, name, getattr(found, name) + getattr(commit, name))
+
+
+def _record(output: Output, commit: Commit, ordinals: dict[str, BitMap]) -> Iterator[str]:
+    if commit.fingerprint != output.fingerprint:
+        yield f"fingerprint {commit.fingerprint}, but the run's is {output.fingerprint}"
+    if commit.planned != commit.written + commit.dead:
+        yield f"planned {commit.planned}, written {commit.written}, dead {commit.dead}"
+    if sum(commit.dead_by_kind.values()) != commit.dead:
+        yield f"{commit.dead} dead letters, but by kind {commit.dead_by_kind}"
+    own = BitMap(o for first, last in commit.ordinals for o in range(first, last + 1))
+    if len(own) != commit.rows:
+        yield f"{commit.rows} rows, but {len(own)} ordinals"
+    seen = ordinals[layout.shard_id(commit.shard)]
+    if own & seen:
+        yield f"rows {list(own & seen)[:5]} are committed in another chunk too"
+    seen |= own
+
+
+def _gaps(progress: Progress, ordinals: dict[str, BitMap]) -> Iterator[str]:
+    unfinished = set(progress.unfinished())
+    for shard_id, seen in ordinals.items():
+        if shard_id not in unfinished and len(seen) != seen.max() + 1:
+            yield f"{shard_id}: finished, but {seen.max() + 1 - len(seen)} rows are missing"
+
+
+def _files(output: Output, commit: Commit) -> Iterator[str]:
+    expected = {"edits": commit.written, "dead": commit.dead}
+    if output.webdataset:
+        expected["webdataset"] = commit.written
+    ids: dict[str, Counter[str]] = {}
+    for file in commit.files:
+        kind = file.path.partition("/")[0]
+        rows = expected.pop(kind, 0)
+        try:
+            data = storage.read(output.fs, f"{output.root}/{file.path}")
+            problem, ids[kind] = _checksum(file, data), _OPEN[kind](data)
+        except FileNotFoundError:
+            problem = "missing"
+        except (pa.ArrowException, tarfile.TarError, EOFError, KeyError, ValueError) as error:
+            problem = f"cannot be opened ({error})"
+        if problem:
+            yield f"{file.path}: {problem}"
+        elif ids[kind].total() != rows:
+            yield f"{file.path}: {ids[kind].total()} rows, but the record says {rows}"
+        elif kind != "dead" and max(ids[kind].values()) > 1:
+            yield f"{file.path}: an edit is in it twice"
+    yield from (f"{rows} rows of {kind}/, but no file" for kind, rows in expected.items() if rows)
+    if {"edits", "webdataset"} <= ids.keys() and ids["edits"] != ids["webdataset"]:
+        yield "edits/ and webdataset/ do not hold the same edits"
+
+
+def _checksum(file: PartFile, data: bytes) -> str | None:
+    if len(data) != file.bytes:
+        return f"{len(data)} bytes, but the record says {file.bytes}"
+    if blake2b(data, digest_size=16).hexdigest() != file.blake2b:
+        return "its content is not what was written (checksum)"
+    return None
+
+
+def _edit_ids(data: bytes) -> Counter[str]:
+    return Counter(pq.read_table(BytesIO(data), columns=["id"])["id"].to_pylist())
+
+
+def _dead_ids(data: bytes) -> Counter[str]:
+    rows = pq.read_table(BytesIO(data), columns=["shard", "key", "edit"]).to_pylist()
+    return Counter(layout.sample_id(r["shard"], r["key"], r["edit"] or "") for r in rows)
+
+
+def _sample_ids(data: bytes) -> Counter[str]:
+    with tarfile.open(fileobj=BytesIO(data)) as tar:
+        members = Counter(name.partition(".")[0] for name in tar.getnames())
+    odd = [name for name, count in members.items() if count != 4]
+    if odd:
+        raise ValueError(f"sample {odd[0]} has {members[odd[0]]} members, not 4")
+    return Counter(dict.fromkeys(members, 1))
+
+
+_OPEN = {"edits": _edit_ids, "webdataset": _sample_ids, "dead": _dead_ids}
