@@ -5,7 +5,6 @@ Only what commit records name is counted, so that a running or a killed run read
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,14 +12,14 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from fsspec import AbstractFileSystem
 
 from pipeline.report.distribution import Distribution
-from pipeline.storage import explained
+from pipeline.sinks.commits import Commit, read_commits
+from pipeline.sinks.output import Output
+from pipeline.storage import explained, retried
 
 EXAMPLES = 3
 """Dead letters shown of each stage and kind."""
-COUNTS = ("rows", "planned", "written", "dead", "passed")
 
 Row = dict[str, Any]
 
@@ -37,12 +36,11 @@ class DeadGroup:
 class Summary:
     """All that a report tells."""
 
-    run: dict[str, Any]
-    counts: Counter[str] = field(default_factory=Counter)
-    begun: int = 0  # shards with a committed chunk
-    finished: int = 0  # shards whose last chunk is committed
+    counts: Counter[str] = field(default_factory=Counter)  # rows, planned, written, dead, passed
+    chunks: Counter[str] = field(default_factory=Counter)  # committed, by shard
+    lengths: dict[str, int] = field(default_factory=dict)  # all chunks, by shard, where known
     distributions: dict[str, Distribution] = field(default_factory=dict)
-    dead: dict[tuple[str, str], DeadGroup] = field(default_factory=dict)
+    dead: dict[str, DeadGroup] = field(default_factory=dict)  # by "stage/kind"
     gallery: list[Row] = field(default_factory=list)
 
     @property
@@ -50,25 +48,29 @@ class Summary:
         """Whether each planned edit ended exactly once."""
         return self.counts["planned"] == self.counts["written"] + self.counts["dead"]
 
+    @property
+    def finished(self) -> int:
+        """Shards of which every chunk is committed."""
+        return sum(self.chunks[shard] == length for shard, length in self.lengths.items())
 
-def collect(fs: AbstractFileSystem, root: str, gallery: int) -> Summary:
-    """The summary of the output in `root`, with `gallery` edits spread evenly over it.
 
-    Raises UsageError where there is no run, or where a committed file is missing.
+def collect(output: Output, gallery: int) -> Summary:
+    """The summary of `output`, with `gallery` edits spread evenly over it.
+
+    Raises UsageError where a committed file is missing.
     """
-    with explained(f"{root}/run.json", "read the run's settings"):
-        summary = Summary(json.loads(fs.cat_file(f"{root}/run.json")))
+    summary = Summary()
     parts: list[tuple[str, int]] = []
-    for folder in _folders(fs, f"{root}/commits"):
-        records = _records(fs, folder)
-        summary.begun += bool(records)
-        for record in records:
-            _add(summary, fs, root, record)
-            parts += [(path, record["written"]) for path in _files(record, "edits/")]
+    for commit in read_commits(output):
+        _count(summary, commit)
+        for path in _paths(commit, "edits/"):
+            parts.append((path, commit.written))
+            _measure(summary, output, path)
+        for path in _paths(commit, "dead/"):
+            _exhume(summary, output, path, set(commit.dead_by_kind))
+    parts.sort()
     for part, numbers in spread([count for _, count in parts], gallery):
-        path = f"{root}/{parts[part][0]}"
-        with explained(path, "read the edits"):
-            summary.gallery += _rows(fs, path, numbers)
+        summary.gallery += _rows(output, parts[part][0], numbers)
     return summary
 
 
@@ -85,34 +87,27 @@ def spread(counts: Sequence[int], number: int) -> Iterator[tuple[int, list[int]]
         first += count
 
 
-def _folders(fs: AbstractFileSystem, path: str) -> list[str]:
-    try:
-        return sorted(fs.ls(path, detail=False))
-    except FileNotFoundError:
-        return []
+def _count(summary: Summary, commit: Commit) -> None:
+    for name in ("rows", "planned", "written", "dead", "passed"):
+        summary.counts[name] += getattr(commit, name)
+    for group, count in commit.dead_by_kind.items():
+        summary.dead.setdefault(group, DeadGroup()).count += count
+    summary.chunks[commit.shard] += 1
+    if commit.last:
+        summary.lengths[commit.shard] = commit.chunk + 1
 
 
-def _records(fs: AbstractFileSystem, folder: str) -> list[dict[str, Any]]:
-    paths = [path for path in fs.find(folder) if path.endswith(".json")]
-    return [json.loads(text) for _, text in sorted(fs.cat(paths).items())] if paths else []
+def _paths(commit: Commit, folder: str) -> list[str]:
+    return [file.path for file in commit.files if file.path.startswith(folder)]
 
 
-def _files(record: dict[str, Any], folder: str) -> list[str]:
-    return [file["path"] for file in record["files"] if file["path"].startswith(folder)]
+def _open(output: Output, path: str) -> pq.ParquetFile:
+    with explained(f"{output.path}/{path}", "read a committed part"):
+        return retried(lambda: pq.ParquetFile(f"{output.root}/{path}", filesystem=output.fs))
 
 
-def _add(summary: Summary, fs: AbstractFileSystem, root: str, record: dict[str, Any]) -> None:
-    summary.counts.update({name: record[name] for name in COUNTS})
-    summary.finished += record["last"]
-    for path in _files(record, "edits/"):
-        with explained(f"{root}/{path}", "read the scores"):
-            _measure(summary, pq.ParquetFile(f"{root}/{path}", filesystem=fs))
-    for path in _files(record, "dead/"):
-        with explained(f"{root}/{path}", "read the dead letters"):
-            _bury(summary, pq.ParquetFile(f"{root}/{path}", filesystem=fs))
-
-
-def _measure(summary: Summary, part: pq.ParquetFile) -> None:
+def _measure(summary: Summary, output: Output, path: str) -> None:
+    part = _open(output, path)
     names = [n for n in part.schema_arrow.names if n == "mask_area" or n.startswith("score_")]
     table = part.read(columns=names)
     for name in names:
@@ -121,24 +116,22 @@ def _measure(summary: Summary, part: pq.ParquetFile) -> None:
         summary.distributions.setdefault(name, Distribution()).add(values)
 
 
-def _bury(summary: Summary, part: pq.ParquetFile) -> None:
-    names = [f.name for f in part.schema_arrow if not _holds_bytes(f.type)]
+def _exhume(summary: Summary, output: Output, path: str, groups: set[str]) -> None:
+    """Takes examples for those of `groups` that lack some; a part that gives none stays shut."""
+    if all(len(summary.dead[group].examples) >= EXAMPLES for group in groups):
+        return
+    part = _open(output, path)
+    names = [field.name for field in part.schema_arrow if not pa.types.is_binary(field.type)]
     for row in part.read(columns=names).to_pylist():
-        key = (row["error_stage"], row["error_kind"])
-        group = summary.dead.setdefault(key, DeadGroup())
-        group.count += 1
+        group = summary.dead[f"{row['error_stage']}/{row['error_kind']}"]
         if len(group.examples) < EXAMPLES:
             group.examples.append(row)
 
 
-def _holds_bytes(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_struct(kind))
-
-
-def _rows(fs: AbstractFileSystem, path: str, numbers: Sequence[int]) -> Iterator[Row]:
+def _rows(output: Output, path: str, numbers: Sequence[int]) -> Iterator[Row]:
     """The rows of a part at `numbers` (ascending), a few pictures in memory at a time."""
     first = 0
-    for batch in pq.ParquetFile(path, filesystem=fs).iter_batches(batch_size=4):
+    for batch in _open(output, path).iter_batches(batch_size=4):
         for number in numbers:
             if first <= number < first + len(batch):
                 yield batch.slice(number - first, 1).to_pylist()[0]

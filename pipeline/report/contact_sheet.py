@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.report.pictures import overlay, thumbnail
+from pipeline.report.texts import figure, words
 
 SIDE = 256
 GAP = 8
@@ -67,12 +68,11 @@ def _texts(row: Mapping[str, Any]) -> list[tuple[str, str]]:
         first = [(f"{row['key']}: {row.get('caption') or 'no caption'}", SOFT)]
         return _lines(first, 1) + _lines([(reason, DEAD)], 2)
     if row.get("edit") is None:
-        return _lines([(f"{row['key']}: {row.get('caption') or ''}", SOFT)], 2) + [
-            ("passed: nothing to do", SOFT)
-        ]
+        name = f"{row['key']}: {row.get('caption') or ''}"
+        return _lines([(name, SOFT), ("passed: nothing to do", SOFT)], 1)
     scores = [f"mask {100 * (row.get('mask_area') or 0):.1f} %"]
     scores += [
-        f"{name.removeprefix('score_').replace('_', ' ')} {value:.3g}"
+        f"{words(name.removeprefix('score_'))} {figure(value)}"
         for name, value in row.items()
         if name.startswith("score_") and value is not None
     ]

@@ -7,21 +7,19 @@ policy lets nothing run or load but the one style and the one script whose diges
 from __future__ import annotations
 
 import base64
-import difflib
 import hashlib
-import re
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
 
-from fsspec import AbstractFileSystem
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.report.collect import Row, Summary, collect
 from pipeline.report.distribution import Bin, Distribution
 from pipeline.report.pictures import data_uri, overlay, thumbnail
-from pipeline.storage import explained
+from pipeline.report.texts import Piece, figure, flat, word_changes, words
+from pipeline.sinks.output import Output
+from pipeline.storage import explained, put
 
 GALLERY = 60
 BINS = 24
@@ -61,37 +59,38 @@ class Card:
     row: Row
     number: int
     scores: list[tuple[str, float]]
-    prompts: tuple[list[tuple[str, bool]], list[tuple[str, bool]]]
+    prompts: tuple[list[Piece], list[Piece]]  # source, target
     source: str | None
     overlay: str | None
     edited: str | None
 
 
-def write_report(fs: AbstractFileSystem, root: str) -> str:
-    """Writes `report.html` into the output folder `root` and returns its path.
+def write_report(output: Output) -> str:
+    """Writes `report.html` into the output folder and returns its path.
 
-    Raises UsageError where `root` holds no run or can't be written.
+    Raises UsageError where a committed file is missing or the folder can't be written.
     """
-    page = render(collect(fs, root, GALLERY), root.rstrip("/").rsplit("/", 1)[-1])
-    path = f"{root}/report.html"
+    page = render(collect(output, GALLERY), output)
+    path = f"{output.path}/report.html"
     with explained(path, "write the report"):
-        fs.pipe_file(path, page.encode())
+        put(output.fs, f"{output.root}/report.html", page.encode())
     return path
 
 
-def render(summary: Summary, title: str) -> str:
-    """The page of `summary`."""
+def render(summary: Summary, output: Output) -> str:
+    """The page of `summary`, what `output` holds."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters.update(figure=figure, words=words)
     template = environment.from_string(_text("page.html.j2"))
     style, script = _own("style.css.j2"), _own("script.js.j2")
     return template.render(
-        title=title,
+        title=output.root.rsplit("/", 1)[-1],
+        model=output.model,
         summary=summary,
         charts=[chart(name, d) for name, d in summary.distributions.items() if d.count],
         cards=[card(row, number) for number, row in enumerate(summary.gallery)],
         dead=sorted(summary.dead.items(), key=lambda item: -item[1].count),
-        settings=list(flat(summary.run)),
+        settings=flat({"fingerprint": output.fingerprint, **output.settings}),
         style=style,
         script=script,
         policy=f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
@@ -137,37 +136,6 @@ def card(row: Row, number: int) -> Card:
         overlay=data_uri(covered) if covered else None,
         edited=data_uri(edited) if edited else None,
     )
-
-
-def word_changes(before: str, after: str) -> tuple[list[tuple[str, bool]], list[tuple[str, bool]]]:
-    """Both prompts in pieces, each with whether it differs from the other prompt."""
-    old, new = (re.findall(r"\s+|\S+", text) for text in (before, after))
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-    first, second = [], []
-    for operation, a, b, c, d in matcher.get_opcodes():
-        first.append(("".join(old[a:b]), operation != "equal"))
-        second.append(("".join(new[c:d]), operation != "equal"))
-    return [piece for piece in first if piece[0]], [piece for piece in second if piece[0]]
-
-
-def flat(settings: Any, path: str = "") -> list[tuple[str, str]]:
-    """Nested settings as (key.path, value) pairs."""
-    if isinstance(settings, dict) and settings:
-        return [pair for key, value in settings.items() for pair in flat(value, f"{path}.{key}")]
-    return [(path.removeprefix("."), "–" if settings is None else str(settings))]
-
-
-def figure(value: float) -> str:
-    """A number as a person reads it: 12,345 · 0.042 · 31.6."""
-    if isinstance(value, int) or float(value).is_integer():
-        return f"{int(value):,}"
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-
-
-def words(name: str) -> str:
-    """A score's name as a person writes it: background_psnr → background PSNR."""
-    spelt = {"psnr": "PSNR", "ssim": "SSIM", "clip": "CLIP", "lpips": "LPIPS"}
-    return " ".join(spelt.get(word, word) for word in name.split("_"))
 
 
 def _own(name: str) -> Markup:

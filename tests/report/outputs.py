@@ -1,37 +1,47 @@
-"""Makes small outputs to report on, in the layout that a run writes."""
+"""Makes small outputs to report on, through the writer that a run uses."""
 
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from fsspec.implementations.local import LocalFileSystem
 from PIL import Image
 
+from pipeline import config
 from pipeline.rows import result_schema
+from pipeline.sinks.output import Output, open_output
+from pipeline.sinks.part import write_part
 
-FS = LocalFileSystem()
-SCORES = ["background_psnr", "edit_change"]
-RUN = {"fingerprint": "0123456789abcdef", "model": {"id": "demo"}, "settings": {"run": {"seed": 0}}}
+Row = dict[str, Any]
 
 
 def png(colour: tuple[int, int, int] | int, size: tuple[int, int] = (48, 32)) -> bytes:
+    """A picture of one colour; of a number, a mask whose middle has that value."""
     mode = "L" if isinstance(colour, int) else "RGB"
     picture = Image.new(mode, size, colour if mode == "RGB" else 0)
     if mode == "L":
         picture.paste(colour, (12, 8, 36, 24))
+    return encoded(picture)
+
+
+def noise(seed: int, side: int = 256) -> bytes:
+    """A picture that compresses worst."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3)).astype(np.uint8)
+    return encoded(Image.fromarray(pixels))
+
+
+def encoded(picture: Image.Image) -> bytes:
+    """`picture` as PNG."""
     file = io.BytesIO()
     picture.save(file, "PNG")
     return file.getvalue()
 
 
-def edit(number: int, **changes: Any) -> dict[str, Any]:
-    """An edited row."""
+def edit(number: int, **changes: Any) -> Row:
+    """An edited row: the only one of its image."""
     return {
         "shard": "a.tar",
         "shard_version": "1",
@@ -53,58 +63,33 @@ def edit(number: int, **changes: Any) -> dict[str, Any]:
     }
 
 
-def dead(number: int, kind: str = "undecodable", stage: str = "edit", **changes: Any) -> Any:
-    """A dead letter."""
+def dead(number: int, kind: str = "undecodable", stage: str = "edit", **changes: Any) -> Row:
+    """A dead letter: the only one of its image."""
     nothing = dict.fromkeys(["edit", "edited", "mask", "mask_area", "mask_state", "target_prompt"])
     error = {"error_stage": stage, "error_kind": kind, "error_message": f"{kind}: {number}"}
     return {**edit(number), **nothing, **error, **changes}
 
 
-def write_output(root: Path, chunks: list[list[dict[str, Any]]], last: bool = True) -> str:
-    """An output folder of one shard; each chunk is a list of result rows."""
-    (root / "commits" / "a-1234").mkdir(parents=True)
-    (root / "run.json").write_text(json.dumps(RUN))
+def passed(number: int) -> Row:
+    """A row that nothing was planned for."""
+    return {**dead(number), "planned": 0, "error_stage": None, "error_kind": None}
+
+
+def write_output(root: Path, chunks: list[list[Row]], last: bool = True) -> Output:
+    """The output of one shard; each chunk is a list of result rows; `last` tells its end."""
+    output = open_output(
+        config.parse(
+            {
+                "input": {"type": "webdataset", "path": "in"},
+                "output": {"path": str(root), "webdataset": False},
+                "prompts": {"type": "recolor"},
+                "model": {"type": "stable_diffusion", "path": "demo"},
+            }
+        ),
+        {"model": "demo", "weights": "0123abcd"},
+    )
+    schema = result_schema(["background_psnr", "edit_change"])
     for number, rows in enumerate(chunks):
-        write_chunk(root, number, rows, last and number == len(chunks) - 1)
-    return str(root)
-
-
-def write_chunk(root: Path, number: int, rows: list[dict[str, Any]], last: bool) -> None:
-    schema = result_schema(SCORES)
-    living = [row for row in rows if row.get("error_kind") is None]
-    failed = [row for row in rows if row.get("error_kind") is not None]
-    files = []
-    for folder, some in [("edits", living), ("dead", failed)]:
-        if some:
-            path = f"{folder}/a-1234-{number:05d}.parquet"
-            (root / folder).mkdir(exist_ok=True)
-            table = pa.Table.from_pylist(some, schema)
-            pq.write_table(_as_hf(table) if folder == "edits" else table, root / path)
-            files.append({"path": path})
-    record = {
-        "rows": len({row["key"] for row in rows}),
-        "planned": len(rows),
-        "written": len(living),
-        "dead": len(failed),
-        "passed": 0,
-        "last": last,
-        "files": files,
-    }
-    name = f"{number:05d}-1{'-last' if last else ''}.json"
-    (root / "commits" / "a-1234" / name).write_text(json.dumps(record))
-
-
-def _as_hf(table: pa.Table) -> pa.Table:
-    for column, name in [("image", "source"), ("edited", "edited"), ("mask", "mask")]:
-        pictures = [{"bytes": value, "path": None} for value in table[column].to_pylist()]
-        kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-        table = table.drop_columns([column]).append_column(name, pa.array(pictures, kind))
-    return table
-
-
-def noise(seed: int, side: int = 256) -> bytes:
-    """A picture that compresses worst."""
-    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3)).astype(np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
+        place = {"chunk": number, "last": last and number == len(chunks) - 1}
+        write_part(output, pa.Table.from_pylist([{**row, **place} for row in rows], schema))
+    return output

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.report.page import write_report
-from tests.report.outputs import FS, dead, edit, write_output
+from tests.report.outputs import dead, edit, write_output
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
@@ -39,7 +39,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     rows = [edit(n) for n in range(4)] + [edit(4, **EVIL), dead(5, error_message=SCRIPT, **EVIL)]
-    path = write_report(FS, write_output(tmp_path_factory.mktemp("out"), [rows]))
+    path = write_report(write_output(tmp_path_factory.mktemp("out"), [rows]))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_page()

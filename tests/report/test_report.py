@@ -11,37 +11,48 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
-from pipeline.report.collect import collect, spread
-from pipeline.report.page import GALLERY, figure, word_changes, write_report
-from tests.report.outputs import FS, dead, edit, noise, png, write_output
+from pipeline.report.collect import Row, collect, spread
+from pipeline.report.page import GALLERY, write_report
+from pipeline.report.texts import figure, word_changes
+from pipeline.sinks.output import Output
+from tests.report.outputs import dead, edit, noise, passed, png, write_output
 
 
-def page_of(root: str) -> str:
-    return Path(write_report(FS, root)).read_text(encoding="utf-8")
+def page_of(output: Output) -> str:
+    return Path(write_report(output)).read_text(encoding="utf-8")
 
 
-def words(page: str) -> str:
+def words_of(page: str) -> str:
     without_code = re.sub(r"<(style|script)>.*?</\1>", "", page, flags=re.DOTALL)
     return " ".join(re.sub(r"<[^>]*>", " ", without_code).split())
 
 
 def test_counts_scores_and_reasons(tmp_path: Path) -> None:
     chunks = [[edit(0), edit(1), dead(2)], [dead(3), dead(4, "no_caption", "plan"), edit(5)]]
-    root = write_output(tmp_path, chunks)
-    summary = collect(FS, root, gallery=60)
-    assert summary.counts == {"rows": 6, "planned": 6, "written": 3, "dead": 3, "passed": 0}
-    assert {key: group.count for key, group in summary.dead.items()} == {
-        ("edit", "undecodable"): 2,
-        ("plan", "no_caption"): 1,
+    output = write_output(tmp_path, [*chunks, [passed(6)]])
+    summary = collect(output, gallery=60)
+    assert summary.counts == {"rows": 7, "planned": 6, "written": 3, "dead": 3, "passed": 1}
+    assert {name: group.count for name, group in summary.dead.items()} == {
+        "edit/undecodable": 2,
+        "plan/no_caption": 1,
     }
     assert summary.distributions["background_psnr"].quantile(0.5) == 31
     assert [row["key"] for row in summary.gallery] == ["000000", "000001", "000005"]
 
-    text = words(page_of(root))
+    text = words_of(page_of(output))
     assert "adds up 6 planned = 3 written + 3 dead" in text
     assert "finished 1 shard read to the end" in text
     assert "plan no_caption 1 no_caption: 4" in text
-    assert "settings of this run" in text and "run.seed 0" in text
+    assert "prompts.type recolor" in text and "weights 0123abcd" in text
+
+
+def test_a_few_examples_of_each_reason(tmp_path: Path) -> None:
+    chunks = [[dead(2 * n), dead(2 * n + 1)] for n in range(4)] + [[dead(8, "too_large")]]
+    summary = collect(write_output(tmp_path, chunks), gallery=1)
+    examples = {name: [r["key"] for r in g.examples] for name, g in summary.dead.items()}
+    assert examples["edit/undecodable"] == ["000000", "000001", "000002"]
+    assert examples["edit/too_large"] == ["000008"]
+    assert summary.dead["edit/undecodable"].count == 8
 
 
 def test_every_card_shows_three_pictures_with_texts(tmp_path: Path) -> None:
@@ -59,25 +70,25 @@ def test_the_page_loads_nothing(tmp_path: Path) -> None:
 
 
 def test_a_running_output(tmp_path: Path) -> None:
-    root = write_output(tmp_path, [[edit(0)]], last=False)
-    (tmp_path / "edits" / "a-1234-00001.parquet").write_bytes(b"half a par")  # not committed
-    text = words(page_of(root))
+    output = write_output(tmp_path, [[edit(0)]], last=False)
+    (tmp_path / "edits" / "a-tar-00000000-00001.parquet").write_bytes(b"half a par")
+    text = words_of(page_of(output))
     assert "partial 0 of the 1 shards begun are finished" in text
     assert "1 planned = 1 written + 0 dead" in text
 
 
 @pytest.mark.parametrize("chunks", [[], [[dead(0), dead(1)]]])
-def test_an_output_without_edits(tmp_path: Path, chunks: list[list[dict[str, object]]]) -> None:
+def test_an_output_without_edits(tmp_path: Path, chunks: list[list[Row]]) -> None:
     page = page_of(write_output(tmp_path, chunks))
-    assert "No edits are written" in words(page)
+    assert "No edits are written" in words_of(page)
     assert "<script>" not in page
 
 
 def test_counts_that_do_not_add_up_are_told(tmp_path: Path) -> None:
-    root = write_output(tmp_path, [[edit(0)]])
+    output = write_output(tmp_path, [[edit(0)]])
     [record] = (tmp_path / "commits").rglob("*.json")
     record.write_text(record.read_text().replace('"planned": 1', '"planned": 2'))
-    assert "does not add up 2 planned ≠ 1 written + 0 dead" in words(page_of(root))
+    assert "does not add up 2 planned ≠ 1 written + 0 dead" in words_of(page_of(output))
 
 
 def test_pictures_that_do_not_decode_leave_a_note(tmp_path: Path) -> None:
@@ -89,15 +100,15 @@ def test_pictures_that_do_not_decode_leave_a_note(tmp_path: Path) -> None:
 def test_the_worst_gallery_stays_below_five_megabytes(tmp_path: Path) -> None:
     source, edited = noise(0), noise(1)
     rows = [edit(n, image=source, edited=edited) for n in range(GALLERY + 3)]
-    root = write_output(tmp_path, [rows])
-    path = Path(write_report(FS, root))
+    output = write_output(tmp_path, [rows])
+    path = Path(write_report(output))
     assert path.read_text().count('class="card"') == GALLERY
     assert path.stat().st_size < 5e6
 
 
 def test_writing_twice_gives_the_same_page(tmp_path: Path) -> None:
-    root = write_output(tmp_path, [[edit(0), dead(1)]])
-    assert page_of(root) == page_of(root)
+    output = write_output(tmp_path, [[edit(0), dead(1)]])
+    assert page_of(output) == page_of(output)
 
 
 def test_large_photos_become_thumbnails(tmp_path: Path) -> None:
@@ -106,16 +117,12 @@ def test_large_photos_become_thumbnails(tmp_path: Path) -> None:
     assert len(page) < 60_000
 
 
-def test_what_is_no_output_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"run\.json: cannot read"):
-        write_report(FS, str(tmp_path))
-
-
 def test_a_missing_part_is_named(tmp_path: Path) -> None:
-    root = write_output(tmp_path, [[edit(0)]])
-    (tmp_path / "edits" / "a-1234-00000.parquet").unlink()
-    with pytest.raises(UsageError, match=r"a-1234-00000\.parquet: cannot read"):
-        write_report(FS, root)
+    output = write_output(tmp_path, [[edit(0)]])
+    [part] = (tmp_path / "edits").iterdir()
+    part.unlink()
+    with pytest.raises(UsageError, match=rf"{part.name}: cannot read a committed part"):
+        write_report(output)
 
 
 @given(st.lists(st.integers(0, 9), max_size=30), st.integers(1, 12))
