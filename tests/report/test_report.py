@@ -87,12 +87,12 @@ def test_an_output_without_edits(tmp_path: Path, chunks: list[list[Row]]) -> Non
 def test_counts_that_do_not_add_up_are_told(tmp_path: Path) -> None:
     output = write_output(tmp_path, [[edit(0)]])
     [record] = (tmp_path / "commits").rglob("*.json")
-    record.write_text(record.read_text().replace('"planned": 1', '"planned": 2'))
+    record.write_text(record.read_text().replace('"planned":1', '"planned":2'))
     assert "does not add up 2 planned ≠ 1 written + 0 dead" in words_of(page_of(output))
 
 
 def test_pictures_that_do_not_decode_leave_a_note(tmp_path: Path) -> None:
-    rows = [edit(0, image=b"junk", edited=b""), edit(1, mask=None, mask_area=None)]
+    rows = [edit(0, image=b"junk", edited=b""), edit(1, mask=b"junk")]
     page = page_of(write_output(tmp_path, [rows]))
     assert page.count("no picture") == 4  # source and its overlay and edited; one overlay
 
