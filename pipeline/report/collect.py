@@ -1,0 +1,138 @@
+"""An output folder → what the page tells of it, a part at a time. Knows no HTML.
+
+Only what commit records name is counted, so that a running or a killed run reads well too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.report.distribution import Distribution
+from pipeline.sinks.commits import Commit, read_commits
+from pipeline.sinks.output import Output
+from pipeline.storage import explained, retried
+
+EXAMPLES = 3
+"""Dead letters shown of each stage and kind."""
+
+Row = dict[str, Any]
+
+
+@dataclass
+class DeadGroup:
+    """The dead letters of one stage and kind."""
+
+    count: int = 0
+    examples: list[Row] = field(default_factory=list)
+
+
+@dataclass
+class Summary:
+    """All that a report tells."""
+
+    counts: Counter[str] = field(default_factory=Counter)  # rows, planned, written, dead, passed
+    chunks: Counter[str] = field(default_factory=Counter)  # committed, by shard
+    lengths: dict[str, int] = field(default_factory=dict)  # all chunks, by shard, where known
+    distributions: dict[str, Distribution] = field(default_factory=dict)
+    dead: dict[str, DeadGroup] = field(default_factory=dict)  # by "stage/kind"
+    gallery: list[Row] = field(default_factory=list)
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether each planned edit ended exactly once."""
+        return self.counts["planned"] == self.counts["written"] + self.counts["dead"]
+
+    @property
+    def finished(self) -> int:
+        """Shards of which every chunk is committed."""
+        return sum(self.chunks[shard] == length for shard, length in self.lengths.items())
+
+
+def collect(output: Output, gallery: int) -> Summary:
+    """The summary of `output`, with `gallery` edits spread evenly over it.
+
+    Raises UsageError where a committed file is missing.
+    """
+    summary = Summary()
+    parts: list[tuple[str, int]] = []
+    for commit in read_commits(output):
+        _count(summary, commit)
+        for path in _paths(commit, "edits/"):
+            parts.append((path, commit.written))
+            _measure(summary, output, path)
+        for path in _paths(commit, "dead/"):
+            _exhume(summary, output, path, set(commit.dead_by_kind))
+    parts.sort()
+    for part, numbers in spread([count for _, count in parts], gallery):
+        summary.gallery += _rows(output, parts[part][0], numbers)
+    return summary
+
+
+def spread(counts: Sequence[int], number: int) -> Iterator[tuple[int, list[int]]]:
+    """`number` items (or all) evenly among parts of `counts` items: (part, positions in it)."""
+    total = sum(counts)
+    number = min(number, total)
+    picks = [(2 * i + 1) * total // (2 * number) for i in range(number)]
+    first = 0
+    for part, count in enumerate(counts):
+        inside = [pick - first for pick in picks if first <= pick < first + count]
+        if inside:
+            yield part, inside
+        first += count
+
+
+def _count(summary: Summary, commit: Commit) -> None:
+    for name in ("rows", "planned", "written", "dead", "passed"):
+        summary.counts[name] += getattr(commit, name)
+    for group, count in commit.dead_by_kind.items():
+        summary.dead.setdefault(group, DeadGroup()).count += count
+    summary.chunks[commit.shard] += 1
+    if commit.last:
+        summary.lengths[commit.shard] = commit.chunk + 1
+
+
+def _paths(commit: Commit, folder: str) -> list[str]:
+    return [file.path for file in commit.files if file.path.startswith(folder)]
+
+
+def _open(output: Output, path: str) -> pq.ParquetFile:
+    with explained(f"{output.path}/{path}", "read a committed part"):
+        return retried(lambda: pq.ParquetFile(f"{output.root}/{path}", filesystem=output.fs))
+
+
+def _measure(summary: Summary, output: Output, path: str) -> None:
+    part = _open(output, path)
+    names = [n for n in part.schema_arrow.names if n == "mask_area" or n.startswith("score_")]
+    table = part.read(columns=names)
+    for name in names:
+        values = table[name].cast(pa.float64()).to_numpy()
+        name = name.removeprefix("score_")
+        summary.distributions.setdefault(name, Distribution()).add(values)
+
+
+def _exhume(summary: Summary, output: Output, path: str, groups: set[str]) -> None:
+    """Takes examples for those of `groups` that lack some; a part that gives none stays shut."""
+    if all(len(summary.dead[group].examples) >= EXAMPLES for group in groups):
+        return
+    part = _open(output, path)
+    names = [field.name for field in part.schema_arrow if not pa.types.is_binary(field.type)]
+    for row in part.read(columns=names).to_pylist():
+        group = summary.dead[f"{row['error_stage']}/{row['error_kind']}"]
+        if len(group.examples) < EXAMPLES:
+            group.examples.append(row)
+
+
+def _rows(output: Output, path: str, numbers: Sequence[int]) -> Iterator[Row]:
+    """The rows of a part at `numbers` (ascending), a few pictures in memory at a time."""
+    first = 0
+    for batch in _open(output, path).iter_batches(batch_size=4):
+        for number in numbers:
+            if first <= number < first + len(batch):
+                yield batch.slice(number - first, 1).to_pylist()[0]
+        first += len(batch)

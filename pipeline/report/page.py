@@ -1,0 +1,150 @@
+"""Writes `report.html`: one page that needs nothing but itself. Knows no run, only its output.
+
+Captions and keys come from strangers: the template escapes all of them, and the page's own content
+policy lets nothing run or load but the one style and the one script whose digests it names.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from pipeline.report.collect import Row, Summary, collect
+from pipeline.report.distribution import Bin, Distribution
+from pipeline.report.pictures import data_uri, overlay, thumbnail
+from pipeline.report.texts import Piece, figure, flat, word_changes, words
+from pipeline.sinks.output import Output
+from pipeline.storage import explained, put
+
+GALLERY = 60
+BINS = 24
+
+ABOUT = {
+    "mask_area": "share of the picture that is edited",
+    "background_psnr": "dB outside of the mask; 100 is identical",
+    "background_ssim": "structure outside of the mask; 1 is identical",
+    "edit_change": "ΔE2000 inside of the mask; 2 is just visible",
+    "texture_kept": "fine detail inside of the mask; 1 is unchanged",
+}
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A histogram as the template draws it: bars' heights are shares of the tallest."""
+
+    name: str
+    about: str
+    count: int
+    low: float
+    median: float
+    high: float
+    quartiles: tuple[float, float]
+    bars: list[tuple[float, Bin]]
+
+    @property
+    def middle(self) -> float:
+        """Where the median stands between the ends, 0..1."""
+        return (self.median - self.low) / (self.high - self.low) if self.high > self.low else 0.5
+
+
+@dataclass(frozen=True)
+class Card:
+    """One edit of the gallery; pictures are data URIs, None where they don't decode."""
+
+    row: Row
+    number: int
+    scores: list[tuple[str, float]]
+    prompts: tuple[list[Piece], list[Piece]]  # source, target
+    source: str | None
+    overlay: str | None
+    edited: str | None
+
+
+def write_report(output: Output) -> str:
+    """Writes `report.html` into the output folder and returns its path.
+
+    Raises UsageError where a committed file is missing or the folder can't be written.
+    """
+    page = render(collect(output, GALLERY), output)
+    path = f"{output.path}/report.html"
+    with explained(path, "write the report"):
+        put(output.fs, f"{output.root}/report.html", page.encode())
+    return path
+
+
+def render(summary: Summary, output: Output) -> str:
+    """The page of `summary`, what `output` holds."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters.update(figure=figure, words=words)
+    template = environment.from_string(_text("page.html.j2"))
+    style, script = _own("style.css.j2"), _own("script.js.j2")
+    return template.render(
+        title=output.root.rsplit("/", 1)[-1],
+        model=output.model,
+        summary=summary,
+        charts=[chart(name, d) for name, d in summary.distributions.items() if d.count],
+        cards=[card(row, number) for number, row in enumerate(summary.gallery)],
+        dead=sorted(summary.dead.items(), key=lambda item: -item[1].count),
+        settings=flat({"fingerprint": output.fingerprint, **output.settings}),
+        style=style,
+        script=script,
+        policy=f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src {_digest(style)}; script-src {_digest(script)}",
+    )
+
+
+def chart(name: str, values: Distribution) -> Chart:
+    """The histogram of `values` (never empty)."""
+    bins = values.bins(BINS)
+    tallest = max(each.count for each in bins)
+    quartiles = (values.quantile(0.25), values.quantile(0.75))
+    return Chart(
+        name=name,
+        about=ABOUT.get(name, ""),
+        count=values.count,
+        low=bins[0].low,
+        median=values.quantile(0.5),
+        high=bins[-1].high,
+        quartiles=quartiles,
+        bars=[(each.count / tallest, each) for each in bins],
+    )
+
+
+def card(row: Row, number: int) -> Card:
+    """The gallery's card of one edit."""
+    source, edited, mask = (
+        thumbnail(row[name]["bytes"] if row[name] else None)
+        for name in ("source", "edited", "mask")
+    )
+    scores = [
+        (name.removeprefix("score_"), value)
+        for name, value in row.items()
+        if (name == "mask_area" or name.startswith("score_")) and value is not None
+    ]
+    covered = overlay(source, mask) if source and mask else None
+    return Card(
+        row=row,
+        number=number,
+        scores=scores,
+        prompts=word_changes(row["source_prompt"] or "", row["target_prompt"] or ""),
+        source=data_uri(source) if source else None,
+        overlay=data_uri(covered) if covered else None,
+        edited=data_uri(edited) if edited else None,
+    )
+
+
+def _own(name: str) -> Markup:
+    return Markup(_text(name))  # noqa: S704 - a file of this package, the same in each page
+
+
+def _text(name: str) -> str:
+    return files("pipeline.report").joinpath(name).read_text(encoding="utf-8").strip()
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

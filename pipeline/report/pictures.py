@@ -1,0 +1,44 @@
+"""Encoded pictures → thumbnails in the page itself. Knows no row and no page."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+from PIL import Image, ImageChops, ImageFilter, ImageOps, UnidentifiedImageError
+
+SIDE = 192
+"""Pixels of a thumbnail's longer side, unless told."""
+TINT = (255, 0, 128)
+
+
+def thumbnail(encoded: bytes | None, side: int = SIDE) -> Image.Image | None:
+    """The picture in RGB, at most `side` pixels a side; None where there is none to decode."""
+    if not encoded:
+        return None
+    try:
+        with Image.open(io.BytesIO(encoded)) as picture:
+            picture.draft("RGB", (side, side))
+            small = ImageOps.exif_transpose(picture).convert("RGB")
+    except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError):
+        return None
+    small.thumbnail((side, side))
+    return small
+
+
+def overlay(source: Image.Image, mask: Image.Image) -> Image.Image:
+    """`source` (RGB) in pale grey, pink and outlined where `mask` covers it."""
+    cover = mask.convert("L").resize(source.size)
+    grey = source.convert("L").convert("RGB")
+    pale = Image.blend(grey, Image.new("RGB", source.size, "white"), 0.35)
+    pink = Image.new("RGB", source.size, TINT)
+    pale.paste(Image.blend(pale, pink, 0.5), mask=cover)
+    pale.paste(pink, mask=ImageChops.difference(cover.filter(ImageFilter.MaxFilter(3)), cover))
+    return pale
+
+
+def data_uri(picture: Image.Image) -> str:
+    """`picture` as a data URI of WebP."""
+    file = io.BytesIO()
+    picture.save(file, "WEBP", quality=72, method=4)
+    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
