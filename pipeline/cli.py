@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline import config as configs
-from pipeline.errors import RunError
+from pipeline.errors import RunError, UsageError
 
 app = typer.Typer(
     name="diffedit",
@@ -28,6 +28,12 @@ app = typer.Typer(
 )
 console = Console()
 complaints = Console(stderr=True)
+
+class Protocol(StrEnum):
+    """Of `evaluate`."""
+
+    scenes = "scenes"
+
 
 ConfigFile = Annotated[Path, typer.Argument(help="YAML config of the run.", metavar="CONFIG")]
 Overrides = Annotated[
@@ -130,6 +136,56 @@ demo = typer.Typer(no_args_is_help=True, help="The embedded scenes of known trut
 app.add_typer(demo, name="demo")
 
 
+@app.command()
+def evaluate(
+    output: Annotated[Path, typer.Option(help="Folder for metrics.json and the table.")],
+    protocol: Annotated[Protocol, typer.Option(help="What to measure on.")] = Protocol.scenes,
+    rows: Annotated[int, typer.Option(help="How many held-out scenes.", min=2)] = 48,
+    model: Annotated[str, typer.Option(help="As model.path in a config.")] = "demo",
+) -> None:
+    """Measure the edits against the truth: drawn scenes whose mask and true edit are known."""
+    from pipeline.demo.evaluate import evaluate as measure
+
+    console.print(measure(output, rows, model), soft_wrap=True)
+
+
+dead = typer.Typer(no_args_is_help=True, help="The dead letters of an output.")
+app.add_typer(dead, name="dead")
+
+
+@dead.command("list")
+def dead_list(folder: Folder, endpoint_url: Endpoint = None) -> None:
+    """How many dead letters there are, by stage and kind, with an example of each."""
+    from pipeline.progress import dead_table
+    from pipeline.sinks import dead as letters
+    from pipeline.sinks.output import existing_output
+
+    console.print(dead_table(letters.read(existing_output(folder, endpoint_url))))
+
+
+@dead.command("show")
+def dead_show(
+    folder: Folder,
+    key: Annotated[str, typer.Argument(help="Key of the row, as `dead list` prints it.")],
+    endpoint_url: Endpoint = None,
+) -> None:
+    """Every column of a row's dead letters, as JSON; the image as its size."""
+    from pipeline.progress import letter
+    from pipeline.sinks import dead as letters
+    from pipeline.sinks.output import existing_output
+
+    found = [
+        row
+        for table in letters.read(existing_output(folder, endpoint_url))
+        for row in table.to_pylist()
+        if row["key"] == key
+    ]
+    if not found:
+        raise UsageError(f"{folder}: no dead letter of a row with the key {key!r}")
+    for row in found:
+        print(letter(row))
+
+
 class Format(StrEnum):
     """Of a dataset on disk."""
 
@@ -160,11 +216,10 @@ def main() -> None:
     """Runs a command; a RunError is one line and its exit code, a bug is a traceback."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app(standalone_mode=False)
+        # Without its standalone mode, Typer returns the code of a typer.Exit.
+        sys.exit(app(standalone_mode=False))
     except RunError as error:
         _complain(str(error))
-        sys.exit(error.exit_code)
-    except typer.Exit as error:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn
 from rich.table import Table
@@ -14,6 +17,8 @@ from rich.table import Table
 from pipeline.config import RunConfig
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from pipeline.engine.estimate import Estimate
     from pipeline.engine.run import Watch
     from pipeline.engine.tally import Tally
@@ -73,3 +78,25 @@ def plan_table(estimate: Estimate) -> Table:
     for sample in estimate.samples:
         table.add_row("for example", f"{sample.source_prompt!r} → {sample.target_prompt!r}")
     return table
+
+
+def dead_table(tables: Iterable[pa.Table]) -> Table:
+    """Dead letters by stage and kind: how many, and one of them."""
+    counts: Counter[tuple[str, str]] = Counter()
+    examples: dict[tuple[str, str], tuple[str, str]] = {}
+    for letters in tables:
+        names = ["error_stage", "error_kind", "key", "error_message"]
+        for row in letters.select(names).to_pylist():
+            reason = (row["error_stage"], row["error_kind"])
+            counts[reason] += 1
+            examples.setdefault(reason, (row["key"], row["error_message"]))
+    table = Table(*("stage", "kind", "letters", "for example", "message"))
+    for reason, count in counts.most_common():
+        table.add_row(*reason, f"{count:,}", *(escape(text) for text in examples[reason]))
+    return table
+
+
+def letter(row: dict[str, Any]) -> str:
+    """A dead letter as JSON; bytes as their number."""
+    shown = {k: f"{len(v)} bytes" if isinstance(v, bytes) else v for k, v in row.items()}
+    return json.dumps(shown, indent=2, ensure_ascii=False)
