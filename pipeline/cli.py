@@ -1,4 +1,4 @@
-"""`diffedit`: the commands a person types. Knows no stage from inside; imports late, to start fast."""
+"""`diffedit`: the commands a person types. Imports late, to start fast; knows no stage."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 console = Console()
 complaints = Console(stderr=True)
+
 
 class Protocol(StrEnum):
     """Of `evaluate`."""

@@ -1,4 +1,4 @@
-"""YAML → one frozen, validated `RunConfig`. Knows the shape of a run, not what any part does with it.
+"""YAML → one frozen, validated `RunConfig`. Knows a run's shape, not what its parts do with it.
 
 A section with a `type` (input, prompts, model) is described by the module of that name in its
 folder: `model: {type: stable_diffusion}` → `pipeline/models/stable_diffusion.py`, its `Config`.

@@ -1,11 +1,11 @@
-"""The tree of errors: what fails one row, and what fails the run. Knows nothing of what raises them.
+"""The tree of errors: what fails one row, and what fails the run. Knows not what raises them.
 
-    DiffEditError
-    ├── RowError        this row (or this one edit of it) becomes a dead letter; the run goes on
-    └── RunError        the run stops with one line and an exit code
-        ├── UsageError      2   bad config, unknown key, wrong path, missing column
-        ├── TooManyDead     3   the share of dead letters passed `run.max_dead_share`
-        └── Interrupted   130   Ctrl-C or SIGTERM; the same command resumes
+DiffEditError
+├── RowError        this row (or this one edit of it) becomes a dead letter; the run goes on
+└── RunError        the run stops with one line and an exit code
+    ├── UsageError      2   bad config, unknown key, wrong path, missing column
+    ├── TooManyDead     3   the share of dead letters passed `run.max_dead_share`
+    └── Interrupted   130   Ctrl-C or SIGTERM; the same command resumes
 """
 
 from __future__ import annotations

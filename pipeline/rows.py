@@ -1,4 +1,4 @@
-"""The one Arrow schema of a row, grouped by the stage that fills it. Knows no stage and no file format.
+"""The one Arrow schema of a row, grouped by the stage that fills it. Knows no stage and no format.
 
 A table holds one chunk (see `Chunk`) and travels whole from the reader to the writer. Until the
 edit stage a row is one source image with a list of planned edits; from there on a row is one

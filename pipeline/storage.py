@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,7 +49,7 @@ def connect(path: str, storage: Storage) -> tuple[AbstractFileSystem, str]:
     scheme, separator, _ = path.partition("://")
     if not separator or scheme == "file":
         fs = fsspec.filesystem("file", auto_mkdir=True)
-        return fs, os.path.abspath(fs._strip_protocol(path))
+        return fs, os.path.abspath(fs._strip_protocol(path))  # noqa: PTH100 (keeps links)
     if scheme != "s3":
         raise UsageError(f"{path}: only local paths and s3:// are read and written")
     fs = fsspec.filesystem("s3", **_s3_options(storage))
@@ -85,7 +86,7 @@ def names(fs: AbstractFileSystem, folder: str) -> Iterator[str]:
     while "NextContinuationToken" in page:
         after = page["NextContinuationToken"]
         token = {"ContinuationToken": after} if after else {}
-        page = retried(lambda t=token: _page(fs, bucket, prefix, t))
+        page = retried(partial(_page, fs, bucket, prefix, token))
         yield from (entry["Key"][len(prefix) :] for entry in page.get("Contents", ()))
 
 

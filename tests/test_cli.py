@@ -85,7 +85,9 @@ def test_help_tells_the_exit_codes(diffedit) -> None:
     ],
     ids=["key", "bucket", "folder", "empty", "column", "permission", "model", "format"],
 )
-def test_a_mistake_is_one_clear_line(diffedit, config_file, overrides, said, tmp_path, moto) -> None:
+def test_a_mistake_is_one_clear_line(
+    diffedit, config_file, overrides, said, tmp_path, moto
+) -> None:
     (tmp_path / "EMPTY").mkdir()
     overrides = [o.replace("EMPTY", str(tmp_path / "EMPTY")) for o in overrides]
     if "S3" in overrides:
@@ -145,7 +147,9 @@ def test_a_caption_column_that_is_not_there_is_told(diffedit, config_file, tmp_p
     import pyarrow.parquet as pq
 
     (tmp_path / "pq").mkdir()
-    pq.write_table(pa.table({"image": [photo(1)], "title": ["a red mug"]}), tmp_path / "pq/a.parquet")
+    pq.write_table(
+        pa.table({"image": [photo(1)], "title": ["a red mug"]}), tmp_path / "pq/a.parquet"
+    )
     source = f"input={{type: parquet, path: {tmp_path / 'pq'}}}"
     said = diffedit("run", config_file, "--local", source)
     assert said.code == 2

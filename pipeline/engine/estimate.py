@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-
 from pipeline.config import RunConfig
 from pipeline.engine.todo import Todo, todo
 from pipeline.errors import RowError

@@ -54,7 +54,7 @@ def _bounded_restarts() -> dict[str, int]:
     return {"max_restarts": 4, "max_task_retries": 2}
 
 
-class Chunks(Datasource):  # type: ignore[misc]
+class Chunks(Datasource):
     """One read task a shard; each streams the chunks of its shard that are not committed."""
 
     def __init__(self, config: RunConfig, todo: Todo) -> None:
@@ -89,7 +89,7 @@ class EditActor:
         return self._edit(block)
 
 
-class Parts(Datasink[None]):  # type: ignore[misc]
+class Parts(Datasink[None]):
     """Writes each chunk as one part, commits it and reports it."""
 
     def __init__(self, output: Output, tally: Any) -> None:

@@ -66,7 +66,8 @@ def _on_ray(
     from pipeline.engine.flow import flow
 
     with connected(config, verbose):
-        actor = ray.remote(num_cpus=0)(Tally).remote(tally.max_dead_share, tally.expected_rows)
+        remote: Any = ray.remote(num_cpus=0)(Tally)
+        actor = remote.remote(tally.max_dead_share, tally.expected_rows)
         with _polled(actor, watch):
             try:
                 flow(config, left, output, actor)

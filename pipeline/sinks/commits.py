@@ -167,4 +167,6 @@ def _read(output: Output, path: str) -> Commit:
     try:
         return Commit.model_validate_json(data)
     except ValidationError as error:
-        raise RunError(f"{output.path}/{path}: not a commit record; remove it and resume") from error
+        raise RunError(
+            f"{output.path}/{path}: not a commit record; remove it and resume"
+        ) from error

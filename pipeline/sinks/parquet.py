@@ -70,7 +70,7 @@ def _images(ids: list[str], name: str, column: pa.ChunkedArray) -> pa.ChunkedArr
 
 
 def _is_blob(kind: pa.DataType) -> bool:
-    return kind == IMAGE or pa.types.is_binary(kind)
+    return bool(kind == IMAGE or pa.types.is_binary(kind))
 
 
 def _feature(kind: pa.DataType) -> dict[str, Any]:

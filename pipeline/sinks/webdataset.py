@@ -39,6 +39,8 @@ def _members(row: dict[str, Any], provenance: Mapping[str, str]) -> Iterator[tup
         yield f"{key}.{name}.{extension(data)}", data
     row["columns"] = json.loads(row["columns"] or "{}")
     # JSON has no NaN or infinity, and a reader in another language would stop at one.
-    values = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+    values = {
+        k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()
+    }
     text = json.dumps({**values, **provenance}, ensure_ascii=False, sort_keys=True)
     yield f"{key}.json", text.encode("utf-8", "backslashreplace")

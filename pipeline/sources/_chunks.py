@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 
 import pyarrow as pa
+from pyroaring import BitMap
 
 from pipeline.errors import RowError, RunError, UsageError
 from pipeline.rows import READ_SCHEMA
@@ -19,7 +20,7 @@ LOOK = 16
 
 
 def chunks(
-    source: Source, shard: Shard, chunk_rows: int, done: Container[int], limit: int | None = None
+    source: Source, shard: Shard, chunk_rows: int, done: BitMap, limit: int | None = None
 ) -> Iterator[pa.Table]:
     """Streams `shard` as tables of `chunk_rows` members (the last may hold fewer).
 

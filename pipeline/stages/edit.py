@@ -64,9 +64,13 @@ class Edit:
             jobs = list(pool.map(self._job, range(len(rows)), rows))
             for size_jobs in _by_size([job for job in jobs if isinstance(job, Job)]):
                 done = guarded(size_jobs, lambda batch: self._edit(batch, pool))
-                outcomes |= {job.index: _each(job, o) for job, o in zip(size_jobs, done, strict=True)}
+                outcomes |= {
+                    job.index: _each(job, o) for job, o in zip(size_jobs, done, strict=True)
+                }
         outcomes |= {
-            i: [job] * len(rows[i]["edits"]) for i, job in enumerate(jobs) if isinstance(job, RowError)
+            i: [job] * len(rows[i]["edits"])
+            for i, job in enumerate(jobs)
+            if isinstance(job, RowError)
         }
         return _exploded(table, rows, outcomes)
 

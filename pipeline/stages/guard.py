@@ -15,9 +15,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def guarded(
-    items: Sequence[T], work: Callable[[Sequence[T]], Sequence[R]]
-) -> list[R | RowError]:
+def guarded(items: Sequence[T], work: Callable[[Sequence[T]], Sequence[R]]) -> list[R | RowError]:
     """`work(items)`, one result an item; items that make it raise give their RowError instead.
 
     With f failing items among n, `work` is called O(f·log n) times.
@@ -25,7 +23,7 @@ def guarded(
     if not items:
         return []
     try:
-        results = list(work(items))
+        results: list[R | RowError] = list(work(items))
     except RunError:
         raise
     except Exception as error:
