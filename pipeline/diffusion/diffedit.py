@@ -23,6 +23,7 @@ from pipeline.diffusion.invert import invert
 from pipeline.diffusion.mask import Contrast, binary, heat_maps, predictions
 from pipeline.diffusion.noise import noise_maps
 from pipeline.diffusion.schedule import Schedule, level
+from pipeline.diffusion.solver import Solver
 from pipeline.errors import RowError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Settings:
     clamp: float = 3.0
     threshold: float = 0.5
     dilate: int = 0
+    solver: Solver = "ddim"
 
     @classmethod
     def of(cls, config: RunConfig) -> Settings:
@@ -106,7 +108,7 @@ def diffedit(
     mask_Thw = binary(heat_Thw, settings.threshold, settings.dilate)
     # A NaN is above no threshold, so a target with NaN in its map is not alive either.
     alive = [i for i, some in enumerate(mask_Thw.flatten(1).any(1).tolist()) if some]
-    images = _decoded(denoiser, schedule, x0_ICHW, mask_Thw, targets, alive, cost)
+    images = _decoded(denoiser, schedule, x0_ICHW, mask_Thw, targets, alive, settings, cost)
     edits = [
         _edited(mask_hw, heat_hw, images.get(i))
         for i, (mask_hw, heat_hw) in enumerate(zip(mask_Thw.cpu(), heat_Thw.cpu(), strict=True))
@@ -140,6 +142,7 @@ def _decoded(
     mask_Thw: Tensor,
     targets: Sequence[Target],
     alive: Sequence[int],
+    settings: Settings,
     cost: Cost,
 ) -> dict[int, Tensor]:
     """(3, f·h, f·w) picture of each target in `alive`; only their images are inverted."""
@@ -148,8 +151,10 @@ def _decoded(
     images = sorted({targets[i].image for i in alive})
     decodings = [_decoding(targets[i], images, schedule) for i in alive]
     levels = [max(d.level for d in decodings if d.image == i) for i in range(len(images))]
-    trajectory = invert(denoiser, schedule, x0_ICHW[images], levels, cost)
-    x_TCHW = edit(denoiser, schedule, trajectory, mask_Thw[list(alive)], decodings, cost)
+    trajectory = invert(denoiser, schedule, x0_ICHW[images], levels, settings.solver, cost)
+    x_TCHW = edit(
+        denoiser, schedule, trajectory, mask_Thw[list(alive)], decodings, settings.solver, cost
+    )
     return dict(zip(alive, decode(denoiser, x_TCHW, cost), strict=True))
 
 

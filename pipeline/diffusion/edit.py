@@ -16,6 +16,7 @@ from torch import Tensor
 from pipeline.diffusion.batching import Cost, predict
 from pipeline.diffusion.denoiser import Denoiser
 from pipeline.diffusion.schedule import Schedule
+from pipeline.diffusion.solver import Solver, decoding_weights, extrapolated
 
 
 class Decoding(NamedTuple):
@@ -33,6 +34,7 @@ def edit(
     trajectory_LICHW: Tensor,
     mask_THW: Tensor,
     targets: Sequence[Decoding],
+    solver: Solver,
     cost: Cost,
 ) -> Tensor:
     """(T, C, H, W) x_0 of each target; a target joins the batch at its own level.
@@ -40,16 +42,24 @@ def edit(
     After the step to level s all that is outside of the (T, H, W) bool mask becomes the inverted
     latent of the *same* level s, so the result is x_0 itself there, bit for bit.
     """
+    weights = decoding_weights(schedule)
     images = [target.image for target in targets]
     mask_T1HW = mask_THW[:, None]
     x_TCHW = trajectory_LICHW[[target.level for target in targets], images]
+    before = torch.zeros_like(x_TCHW)
     for t in range(max(target.level for target in targets), 0, -1):
         active = [i for i, target in enumerate(targets) if target.level >= t]
         now = [targets[i] for i in active]
+        start, end = [t] * len(active), [t - 1] * len(active)
         x_BCHW = x_TCHW[active]
-        times = schedule.times[[t] * len(active)]
-        eps_BCHW = guided(denoiser, x_BCHW, times, now, cost)
-        inside = schedule.ddim(x_BCHW, eps_BCHW, [t] * len(active), [t - 1] * len(active))
+        eps_BCHW = guided(denoiser, x_BCHW, schedule.times[start], now, cost)
+        if solver == "dpm":
+            older, clean = before[active], schedule.clean(x_BCHW, eps_BCHW, start)
+            before[active] = clean
+            began = torch.tensor([target.level > t for target in now], device=x_BCHW.device)
+            line = extrapolated(clean, older, weights[start] * began)
+            eps_BCHW = schedule.noise(x_BCHW, line, start)
+        inside = schedule.ddim(x_BCHW, eps_BCHW, start, end)
         outside = trajectory_LICHW[t - 1, [target.image for target in now]]
         x_TCHW[active] = torch.where(mask_T1HW[active], inside, outside)
     return x_TCHW

@@ -51,8 +51,16 @@ class Schedule:
 
         x_s = α_s·x̂_0 + σ_s·ε, x̂_0 = (x_t − σ_t·ε) / α_t (Song et al. 2021, equation 12, η = 0).
         """
-        x0_BCHW = (x_BCHW - self._at(self.sigmas, start) * eps_BCHW) / self._at(self.alphas, start)
+        x0_BCHW = self.clean(x_BCHW, eps_BCHW, start)
         return self._at(self.alphas, end) * x0_BCHW + self._at(self.sigmas, end) * eps_BCHW
+
+    def clean(self, x_BCHW: Tensor, eps_BCHW: Tensor, levels: Sequence[int]) -> Tensor:
+        """(B, C, H, W) x̂_0 = (x_t − σ_t·ε) / α_t."""
+        return (x_BCHW - self._at(self.sigmas, levels) * eps_BCHW) / self._at(self.alphas, levels)
+
+    def noise(self, x_BCHW: Tensor, x0_BCHW: Tensor, levels: Sequence[int]) -> Tensor:
+        """(B, C, H, W) ε = (x_t − α_t·x̂_0) / σ_t, at levels above 0."""
+        return (x_BCHW - self._at(self.alphas, levels) * x0_BCHW) / self._at(self.sigmas, levels)
 
     def _at(self, coefficients: Tensor, levels: Sequence[int]) -> Tensor:
         index = torch.tensor(levels, device=coefficients.device)

@@ -112,9 +112,11 @@ def test_with_a_frozen_noise_editing_undoes_inverting() -> None:
     frozen = Frozen({"": noise[0], "target": noise[0]})
     schedule = Schedule.of(frozen, 20)
     x0 = noise[1:]
-    trajectory = invert(frozen, schedule, x0, [20], Cost())
+    trajectory = invert(frozen, schedule, x0, [20], "ddim", Cost())
     everywhere = torch.ones(1, 6, 6, dtype=torch.bool)
-    back = edit(frozen, schedule, trajectory, everywhere, [Decoding(0, 20, "target", 5)], Cost())
+    back = edit(
+        frozen, schedule, trajectory, everywhere, [Decoding(0, 20, "target", 5)], "ddim", Cost()
+    )
     torch.testing.assert_close(back, x0, rtol=1e-4, atol=1e-4)
 
 
@@ -128,7 +130,7 @@ def test_a_full_mask_is_plain_ddim_from_the_inverted_latent(
     scheduler = type(model._scheduler).from_config(model._scheduler.config, set_alpha_to_one=True)
     scheduler.set_timesteps(settings.steps)
     schedule = Schedule.of(model, settings.steps)
-    x = invert(model, schedule, model.encode(pictures[:1]), [7], Cost())[7]
+    x = invert(model, schedule, model.encode(pictures[:1]), [7], "ddim", Cost())[7]
     text = model.text(["", "a blue lamp"])["text"]
     for time in scheduler.timesteps[-7:]:
         empty, target = model._unet(x.repeat(2, 1, 1, 1), time, text).sample.chunk(2)
@@ -155,8 +157,10 @@ def test_the_reference_leaves_noise_in_the_background_and_ours_does_not(
         output_type="latent",
     ).images
     schedule = Schedule.of(model, 10)
-    trajectory = invert(model, schedule, x0, [7], Cost())
-    ours = edit(model, schedule, trajectory, mask, [Decoding(0, 7, "a blue lamp", 7.5)], Cost())
+    trajectory = invert(model, schedule, x0, [7], "ddim", Cost())
+    ours = edit(
+        model, schedule, trajectory, mask, [Decoding(0, 7, "a blue lamp", 7.5)], "ddim", Cost()
+    )
 
     outside = ~mask[:, None].expand_as(x0)
     assert torch.equal(ours[outside], x0[outside])
@@ -171,7 +175,7 @@ def test_each_level_outside_of_the_mask_is_the_inverted_latent_of_that_level() -
     x0, mean, other = torch.randn(3, 1, 3, 4, 4, generator=generator)
     denoiser = Gaussian({"": mean[0], "target": other[0]})
     schedule = Schedule.of(denoiser, 8)
-    trajectory = invert(denoiser, schedule, x0, [8], Cost())
+    trajectory = invert(denoiser, schedule, x0, [8], "ddim", Cost())
     seen: dict[int, Tensor] = {}
 
     def eps(x_BCHW: Tensor, t_B: Tensor, cond: Any) -> Tensor:
@@ -181,7 +185,7 @@ def test_each_level_outside_of_the_mask_is_the_inverted_latent_of_that_level() -
     denoiser.eps = eps  # type: ignore[method-assign]
     mask = torch.zeros(1, 4, 4, dtype=torch.bool)
     mask[0, 1:3, 1:3] = True
-    edit(denoiser, schedule, trajectory, mask, [Decoding(0, 8, "target", 1)], Cost())
+    edit(denoiser, schedule, trajectory, mask, [Decoding(0, 8, "target", 1)], "ddim", Cost())
     assert len(seen) == 8
     for t, time in enumerate(schedule.times.tolist()[1:], 1):
         assert torch.equal(seen[time][:, ~mask[0]], trajectory[t, 0][:, ~mask[0]])
