@@ -1,0 +1,290 @@
+"""DiffEdit here against diffusers' own pipeline: same networks, pictures, texts and settings.
+
+Knows no file and no Ray. The threshold is so low that no mask is empty, so that nothing is saved
+by leaving out what has nothing to edit.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from benchmark_arch import random_stable_diffusion
+from diffusers import DDIMInverseScheduler, DDIMScheduler, StableDiffusionDiffEditPipeline
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from pipeline.diffusion.batching import Cost
+from pipeline.diffusion.diffedit import Settings, Target, diffedit
+from pipeline.models.stable_diffusion import Config, build
+
+COLOURS = ("blue", "green", "yellow", "white", "black", "pink", "purple", "orange")
+SOURCE = "a photo of a red mug on wood"
+RATIO, STRENGTH, GUIDANCE, MAPS = 0.8, 0.5, 7.5, 10
+SECOND_ORDER_STEPS = 20
+
+
+@dataclass
+class Reference:
+    """diffusers' pipeline, and what it has spent."""
+
+    pipe: Any
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table: a call, how many edits it makes, and what it was told."""
+
+    name: str
+    edits: int
+    steps: int
+    call: Callable[[], Cost]
+
+
+def load(model: str, arch: str, width: int, device: str, dtype: str) -> Any:
+    """The denoiser to measure: a folder's, or random weights in a known architecture."""
+    config = Config.model_validate({"path": model, "device": device, "dtype": dtype})
+    if not arch:
+        return build(config)
+    if arch != "sd15":
+        raise SystemExit(f"--arch {arch}: there is sd15")
+    return random_stable_diffusion(config, width)
+
+
+def compare(
+    model: Any, images: int, steps: int, rounds: int, reference_batches: Sequence[int]
+) -> dict[str, Any]:
+    """The table and its ratios. Cases take turns, so that a busy machine slows all alike."""
+    reference = reference_of(model)
+    pictures = _pictures(model, max(images, *reference_batches))
+    cases = [
+        Case(
+            f"reference, batch {n}",
+            n,
+            steps,
+            partial(reference_edit, reference, pictures[:n], steps),
+        )
+        for n in reference_batches
+    ]
+    base = Settings(steps=steps, noise_maps=MAPS, threshold=0.1)
+    fast = replace(base, steps=min(steps, SECOND_ORDER_STEPS), solver="dpm")
+    few = max(1, images // len(COLOURS))
+    for settings in (base, fast):
+        one = partial(our_edit, model, pictures[:images], 1, settings)
+        all_colours = partial(our_edit, model, pictures[:few], len(COLOURS), settings)
+        cases += [
+            Case(f"ours, {settings.solver}, 1 target", images, settings.steps, one),
+            Case(
+                f"ours, {settings.solver}, {len(COLOURS)} targets",
+                few * len(COLOURS),
+                settings.steps,
+                all_colours,
+            ),
+        ]
+    flops = _flops(model, pictures[:1])
+    measured = zip(cases, _measure(cases, rounds), strict=True)
+    rows = [_row(case, flops, seconds, cost) for case, (seconds, cost) in measured]
+    slowest, best = rows[0], min(rows[: len(reference_batches)], key=lambda row: row["s/edit"])
+    ours, _, _, fastest = rows[len(reference_batches) :]
+    rate = matmul_rate(model)
+    return {
+        "rows": rows,
+        "ratio": slowest["s/edit"] / ours["s/edit"],
+        "ratio to best batch": best["s/edit"] / ours["s/edit"],
+        "ratio, 8 targets, second order": slowest["s/edit"] / fastest["s/edit"],
+        "ratio, 8 targets, second order, to best batch": best["s/edit"] / fastest["s/edit"],
+        "device": torch.cuda.get_device_name() if model.device.type == "cuda" else "cpu",
+        "dtype": str(model.dtype),
+        "threads": torch.get_num_threads(),
+        "resolution": model.resolution,
+        "micro-batch": model.rows.size,
+        "matrix product TFLOP/s": rate,
+        "share of matrix product": ours["TFLOP/s"] / rate,
+        "peak memory GiB": _peak_memory(model) / 2**30,
+    }
+
+
+def reference_of(model: Any) -> Reference:
+    """diffusers' DiffEdit on copies of the same networks, as diffusers lays them out."""
+    unet, vae = deepcopy(model._unet), deepcopy(model._vae)
+    for network in (unet, vae):
+        network.to(memory_format=torch.contiguous_format)
+    pipe = StableDiffusionDiffEditPipeline(
+        unet=unet,
+        vae=vae,
+        text_encoder=model._text_encoder,
+        tokenizer=model._tokenizer,
+        scheduler=DDIMScheduler.from_config(model._scheduler.config),
+        inverse_scheduler=DDIMInverseScheduler.from_config(model._scheduler.config),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    reference = Reference(pipe, Cost())
+    _count(reference, unet, "forward", "evaluations")
+    _count(reference, vae, "encode", "encodes")
+    _count(reference, vae, "decode", "decodes")
+    return reference
+
+
+def reference_edit(reference: Reference, pictures: Tensor, steps: int) -> Cost:
+    """Mask, inversion and edit as its documentation has them, at its own defaults but for ours."""
+    reference.cost = Cost()
+    pipe, rows = reference.pipe, len(pictures)
+    target = [SOURCE.replace("red", COLOURS[0])] * rows
+    generator = torch.Generator(pipe.device).manual_seed(0)
+    pictures = (pictures / 2 + 0.5).to(pipe.device, pipe.unet.dtype)
+    mask = pipe.generate_mask(
+        image=pictures,
+        source_prompt=[SOURCE] * rows,
+        target_prompt=target,
+        num_maps_per_mask=MAPS,
+        mask_encode_strength=STRENGTH,
+        num_inference_steps=steps,
+        guidance_scale=GUIDANCE,
+        generator=generator,
+    )
+    inverted = pipe.invert(
+        prompt=[SOURCE] * rows,
+        image=pictures,
+        inpaint_strength=RATIO,
+        num_inference_steps=steps,
+        guidance_scale=GUIDANCE,
+        generator=generator,
+    ).latents
+    pipe(
+        prompt=target,
+        mask_image=mask,
+        image_latents=inverted,
+        inpaint_strength=RATIO,
+        num_inference_steps=steps,
+        guidance_scale=GUIDANCE,
+        output_type="np",
+    )
+    return reference.cost
+
+
+def our_edit(model: Any, pictures: Tensor, targets: int, settings: Settings) -> Cost:
+    """The same edit here, of each picture, to `targets` colours."""
+    edits = [
+        Target(i, SOURCE, SOURCE.replace("red", colour), STRENGTH, RATIO, GUIDANCE)
+        for i in range(len(pictures))
+        for colour in COLOURS[:targets]
+    ]
+    result = diffedit(model, pictures, edits, range(len(pictures)), settings)
+    assert all(edited.image is not None for edited in result.edits)
+    return result.cost
+
+
+def matmul_rate(model: Any) -> float:
+    """TFLOP/s of a square matrix product in the model's dtype, the best of ten."""
+    side = 8192 if model.device.type == "cuda" else 1024
+    a = torch.randn(side, side, device=model.device).to(model.dtype)
+    seconds = []
+    for _ in range(10):
+        start = time.perf_counter()
+        (a @ a)[0, 0].item()
+        seconds.append(time.perf_counter() - start)
+    return 2 * side**3 / min(seconds) / 1e12
+
+
+def startup(model: str, device: str) -> dict[str, Any]:
+    """Seconds of each part of a new process, up to its first edit at few steps."""
+    start = time.perf_counter()
+    code = f"import benchmark_engine as b; b.first_edit({model!r}, {device!r}, {start!r})"
+    here = str(Path(__file__).parent)
+    done = subprocess.run(  # noqa: S603 (our own code)
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {here!r}); {code}"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    rows: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return {"rows": rows, "total s": rows[-1]["since start s"]}
+
+
+def first_edit(model: str, device: str, start: float) -> None:
+    """Run in the new process: prints what has passed since `start` after each part, as JSON."""
+    rows = [{"part": "import", "since start s": time.perf_counter() - start}]
+    made = load(model, "", 320, device, "auto")
+    rows.append({"part": "load", "since start s": time.perf_counter() - start})
+    our_edit(made, _pictures(made, 1), 1, Settings(steps=5, noise_maps=2, threshold=0.1))
+    rows.append({"part": "first edit", "since start s": time.perf_counter() - start})
+    print(json.dumps(rows))
+
+
+def _count(reference: Reference, network: Any, method: str, what: str) -> None:
+    inner = getattr(network, method)
+
+    def counted(x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        setattr(reference.cost, what, getattr(reference.cost, what) + len(x))
+        return inner(x, *args, **kwargs)
+
+    setattr(network, method, counted)
+
+
+def _pictures(model: Any, number: int) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.randn(number, 3, 8, 8, generator=generator)
+    side = model.resolution
+    return torch.nn.functional.interpolate(coarse, size=side, mode="bicubic").clamp(-1, 1)
+
+
+def _measure(cases: Sequence[Case], rounds: int) -> list[tuple[float, Cost]]:
+    seconds: list[list[float]] = [[] for _ in cases]
+    costs = [case.call() for case in cases]  # the first call warms up
+    for _ in range(rounds):
+        for case, taken in zip(cases, seconds, strict=True):
+            start = time.perf_counter()
+            case.call()
+            taken.append(time.perf_counter() - start)
+    return [(statistics.median(taken), cost) for taken, cost in zip(seconds, costs, strict=True)]
+
+
+def _row(case: Case, flops: tuple[float, float, float], seconds: float, cost: Cost) -> Any:
+    unet, encode, decode = flops
+    work = cost.evaluations * unet + cost.encodes * encode + cost.decodes * decode
+    return {
+        "what": case.name,
+        "steps": case.steps,
+        "s/edit": seconds / case.edits,
+        "edits/s": case.edits / seconds,
+        "evaluations/edit": cost.evaluations / case.edits,
+        "encodes/edit": cost.encodes / case.edits,
+        "TFLOP/s": work / seconds / 1e12,
+    }
+
+
+@torch.inference_mode()
+def _flops(model: Any, picture: Tensor) -> tuple[float, float, float]:
+    """Of one row through the network, one image through the encoder, one through the decoder."""
+    x = model.encode(picture.to(model.device))
+    cond = model.text([""])
+    t = model.timesteps(2)[:1]
+
+    def count(call: Callable[[], Any]) -> float:
+        with FlopCounterMode(display=False) as counter:
+            call()
+        return float(counter.get_total_flops())
+
+    encode = count(lambda: model.encode(picture.to(model.device)))
+    return count(lambda: model.eps(x, t, cond)), encode, count(lambda: model.decode(x))
+
+
+def _peak_memory(model: Any) -> float:
+    if model.device.type == "cuda":
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,75 @@
+"""`jobs/benchmark.py engine` and `startup` at the smallest size: counts, and ratios of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+JOBS = Path(__file__).parents[2] / "jobs"
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    monkeypatch.syspath_prepend(str(JOBS))
+    import benchmark
+
+    def call(*arguments: str) -> Any:
+        file = tmp_path / "made" / "report.json"
+        result = CliRunner().invoke(
+            benchmark.app, [*arguments, "--device", "cpu", "--json", str(file)]
+        )
+        assert result.exit_code == 0, result.output
+        return json.loads(file.read_text())
+
+    return call
+
+
+def test_engine_counts_both_sides_at_equal_settings(run: Any, tiny_model: Path) -> None:
+    report = run(
+        *("engine", "--model", str(tiny_model), "--steps", "10", "--images", "2"),
+        *("--rounds", "1", "--batches", "2"),
+    )
+    rows = {row["what"]: row for row in report["rows"]}
+    # Maps 10 × 4, inversion and edit 8 × 2 each, against 10 × 2, 8 × 1 and 8 × 2.
+    assert rows["reference, batch 1"]["evaluations/edit"] == 40 + 16 + 16
+    assert rows["reference, batch 2"]["evaluations/edit"] == 40 + 16 + 16
+    assert rows["reference, batch 1"]["encodes/edit"] == 11
+    assert rows["ours, ddim, 1 target"]["evaluations/edit"] == 20 + 8 + 16
+    assert rows["ours, ddim, 1 target"]["encodes/edit"] == 1
+    assert rows["ours, ddim, 8 targets"]["evaluations/edit"] == 10 * 9 / 8 + 8 / 8 + 16
+    assert rows["ours, dpm, 8 targets"]["evaluations/edit"] == 10 * 9 / 8 + 8 / 8 + 16
+    seconds = [rows[name]["s/edit"] for name in ("reference, batch 1", "ours, ddim, 1 target")]
+    assert report["ratio"] == pytest.approx(seconds[0] / seconds[1])
+
+
+def test_engine_takes_an_architecture_instead_of_a_folder(run: Any) -> None:
+    report = run(
+        *("engine", "--arch", "sd15", "--width", "32", "--dtype", "float32"),
+        *("--steps", "2", "--images", "1", "--rounds", "1"),
+    )
+    assert report["matrix product TFLOP/s"] > 0
+    assert all(row["TFLOP/s"] > 0 for row in report["rows"])
+
+
+def test_the_architecture_is_stable_diffusion_1_5(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its published size; made without memory for it."""
+    import torch
+
+    monkeypatch.syspath_prepend(str(JOBS))
+    import benchmark_arch
+
+    with torch.device("meta"):
+        unet, vae = benchmark_arch._unet(320, 768), benchmark_arch._vae(320)
+    assert sum(p.numel() for p in unet.parameters()) == 859_520_964
+    assert sum(p.numel() for p in vae.parameters()) == 83_653_863
+
+
+def test_startup_is_timed_in_a_process_of_its_own(run: Any, tiny_model: Path) -> None:
+    report = run("startup", "--model", str(tiny_model))
+    times = [row["since start s"] for row in report["rows"]]
+    assert [row["part"] for row in report["rows"]] == ["import", "load", "first edit"]
+    assert times == sorted(times) and report["total s"] == times[-1]
