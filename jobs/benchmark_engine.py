@@ -112,7 +112,7 @@ def compare(
         "micro-batch": model.rows.size,
         "matrix product TFLOP/s": rate,
         "share of matrix product": ours["TFLOP/s"] / rate,
-        "peak memory GiB": _peak_memory(model) / 2**30,
+        "peak memory GiB": _peak_memory(model, one) / 2**30,
     }
 
 
@@ -284,7 +284,10 @@ def _flops(model: Any, picture: Tensor) -> tuple[float, float, float]:
     return count(lambda: model.eps(x, t, cond)), encode, count(lambda: model.decode(x))
 
 
-def _peak_memory(model: Any) -> float:
-    if model.device.type == "cuda":
-        return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def _peak_memory(model: Any, call: Callable[[], Cost]) -> float:
+    """Bytes: on a GPU of one such call, on a CPU of the whole process, reference and all."""
+    if model.device.type != "cuda":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    torch.cuda.reset_peak_memory_stats()
+    call()
+    return torch.cuda.max_memory_allocated()

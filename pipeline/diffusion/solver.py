@@ -18,10 +18,8 @@ Solver = Literal["ddim", "dpm"]
 
 
 def extrapolated(now: Tensor, before: Tensor, weight: Tensor) -> Tensor:
-    """(B, C, H, W) now + weight·(now − before), (B,) weights; `now` where the weight is 0."""
-    weight_B111 = weight.view(-1, 1, 1, 1)
-    # Not multiplied out: where there is no step before, `before` may hold anything.
-    return now + (weight_B111 * (now - before)).where(weight_B111 != 0, 0)
+    """(B, C, H, W) now + weight·(now − before), with (B,) weights."""
+    return now + weight.view(-1, 1, 1, 1) * (now - before)
 
 
 def decoding_weights(schedule: Schedule) -> Tensor:

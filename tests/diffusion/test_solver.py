@@ -96,3 +96,16 @@ def test_rows_with_their_own_levels_do_not_touch_each_other(
         (alone,) = diffedit(model, pictures[i : i + 1], [own], [i + 1], settings).edits
         assert torch.equal(edited.mask, alone.mask)
         torch.testing.assert_close(edited.image, alone.image, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("solver", ["ddim", "dpm"])
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_the_fewest_steps_work(solver: Solver, steps: int) -> None:
+    means = {"": _random(3, 4, 4), "target": _random(3, 4, 4, seed=1)}
+    picture = _random(1, 3, 4, 4, seed=2)
+    settings = Settings(steps=steps, noise_maps=1, threshold=0.1, solver=solver)
+    (edited,) = diffedit(
+        Gaussian(means), picture, [Target(0, "", "target", 0.5, 1.0)], [1], settings
+    ).edits
+    assert edited.error is None
+    assert edited.image is not None and not torch.equal(edited.image, picture[0])
