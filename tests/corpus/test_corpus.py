@@ -11,6 +11,7 @@ from pipeline.sinks.output import existing_output
 from pipeline.sinks.verify import verify
 from tests.corpus.cases import CASES, Case
 from tests.corpus.run import Outcomes, outcomes
+from tests.corpus.table import table
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +31,11 @@ def test_outcome(found: Outcomes, case: Case) -> None:
 
 def test_there_are_enough_cases() -> None:
     assert len(CASES) >= 60 and len({case.name for case in CASES}) == len(CASES)
+
+
+def test_the_page_in_the_docs_is_this_table(found: Outcomes) -> None:
+    page = Path(__file__).parents[2] / "docs" / "hostile-input.md"
+    assert page.read_text() == table(found), "run python -m tests.corpus > docs/hostile-input.md"
 
 
 @pytest.mark.parametrize("source", ["webdataset", "parquet", "folder"])
