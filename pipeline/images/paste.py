@@ -1,6 +1,6 @@
 """The model's picture → the photo's own pixels, changed inside the mask alone. Knows no model.
 
-Shapes: H W the photo's sides, h w the latent grid's.
+Shapes: H W the photo's sides, h w those of a smaller grid (latents or statistics).
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
-from skimage.filters import gaussian
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from pipeline.images.bucket import to_model, to_rgb
 from pipeline.images.decode import Pixels
@@ -21,10 +22,15 @@ Mask = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Mode = Literal["none", "feather", "recolor"]
 
-BAND = 256
+BAND = 64
 """Rows composited at a time: float copies of a whole photo would take gigabytes."""
-DETAIL = 0.04
-"""Sigma, share of the short side: luminance that varies faster is detail and stays."""
+FIT_SIDE = 256
+"""Short side at which the photo and the edit are compared, at most."""
+FIT_RADIUS = 0.04
+"""Of the window of a local fit, share of the short side."""
+COLOUR_RIDGE, SHIFT_RIDGE = 0.002, 0.006
+"""Variances (of sRGB in 0..1) below which a difference of the photo is texture, not an edge:
+for the edit's colour, and higher for its lightness, which must not undo the photo's texture."""
 SOLID = 0.02
 """Luminance below which the edit's chroma is scaled less: black has no hue to amplify."""
 
@@ -53,11 +59,11 @@ def paste_back(
     if mode == "none":
         return edit, np.asarray(outline)
     alpha = np.asarray(_feathered(outline, feather * min(width, height)))
-    shift = _lightness_shift(original, edited_3HW, outline) if mode == "recolor" else None
+    fit = _fit(original, edited_3HW, outline) if mode == "recolor" else None
     out = original.copy()
-    for rows in _bands(alpha):
-        new = edit[rows] if shift is None else _relit(original[rows], edit[rows], shift[rows])
-        out[rows] = _mixed(original[rows], new, alpha[rows])
+    for part in _parts(alpha):
+        new = edit[part] if fit is None else _recolored(original, fit, part)
+        out[part] = _mixed(original[part], new, alpha[part])
     return out, np.where(alpha > 0, np.uint8(255), np.uint8(0))
 
 
@@ -74,12 +80,14 @@ def _feathered(outline: Image.Image, width: float) -> Image.Image:
     return outline.filter(ImageFilter.BoxBlur(radius)).filter(ImageFilter.BoxBlur(radius))
 
 
-def _bands(alpha: Mask) -> Iterator[slice]:
-    """Slices of rows that hold something to change."""
-    for top in range(0, len(alpha), BAND):
-        rows = slice(top, top + BAND)
-        if alpha[rows].any():
-            yield rows
+def _parts(alpha: Mask) -> Iterator[tuple[slice, slice]]:
+    """Bands of rows of the box around what changes."""
+    rows, columns = (np.flatnonzero(alpha.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return
+    across = slice(int(columns[0]), int(columns[-1]) + 1)
+    for top in range(int(rows[0]), int(rows[-1]) + 1, BAND):
+        yield slice(top, min(top + BAND, int(rows[-1]) + 1)), across
 
 
 def _mixed(original: Pixels, new: Pixels, alpha: Mask) -> Pixels:
@@ -88,28 +96,77 @@ def _mixed(original: Pixels, new: Pixels, alpha: Mask) -> Pixels:
     return mixed.astype(np.uint8)
 
 
-def _lightness_shift(original: Pixels, edited_3HW: Tensor, outline: Image.Image) -> Floats:
-    """(H, W) low-frequency part of L(edit) − L(original) inside the mask, L the cube root of Y.
+def _fit(original: Pixels, edited_3HW: Tensor, outline: Image.Image) -> Floats:
+    """(h, w, 4, 4) local affine maps from the photo's colour (and 1) to what the edit makes of it.
 
-    Found at the model's size and within the mask only (a normalised blur), so that neither the
-    background nor the photo's resolution enters it.
+    The first three outputs are the edit's colour, the last is L(edit) − L(original), L the cube
+    root of luminance. It is a guided filter (He, Sun and Tang 2010, section 3.4) with the photo as
+    its guide, fitted within the mask: the map has the photo's edges, though the edit is blurred
+    or coarse, and texture too weak to be an edge stays out of it.
     """
-    size = (edited_3HW.shape[2], edited_3HW.shape[1])
-    difference = _lightness(to_rgb(edited_3HW)) - _lightness(to_rgb(to_model(original, size)))
-    inside: Floats = np.asarray(outline.resize(size, Image.Resampling.BILINEAR)).astype(
-        np.float32
-    ) / np.float32(255)
-    sigma = DETAIL * min(size)
-    weight = _blurred(inside, sigma) + 1e-6
-    shift = _blurred(difference * inside, sigma) / weight
-    photo = Image.fromarray(shift.astype(np.float32)).resize(
-        outline.size, Image.Resampling.BILINEAR
+    height, width = edited_3HW.shape[1:]
+    scale = min(1.0, FIT_SIDE / min(height, width))
+    size = (round(width * scale), round(height * scale))
+    before, after = to_rgb(to_model(original, size)), to_rgb(edited_3HW, size)
+    inside = np.asarray(outline.resize(size, Image.Resampling.BILINEAR))
+    shift = _lightness(after) - _lightness(before)
+    target = np.concatenate([after / np.float32(255), shift[..., None]], axis=-1)
+    radius = max(1, round(FIT_RADIUS * min(size)))
+    guide_3hw, target_4hw, weight_1hw = map(
+        _planes, (before / 255, target, inside[..., None] / 255)
     )
-    return np.asarray(photo)
+    return np.asarray(_guided(guide_3hw, target_4hw, weight_1hw, radius))
 
 
-def _blurred(values: Floats, sigma: float) -> Floats:
-    return np.asarray(gaussian(values, sigma, preserve_range=True))  # type: ignore[no-untyped-call]
+def _planes(values: NDArray[np.floating]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float32))
+
+
+def _guided(guide_3hw: Tensor, target_4hw: Tensor, weight_1hw: Tensor, radius: int) -> Tensor:
+    """(h, w, 4, 4) ridge regressions target ≈ [guide, 1] · map in windows, averaged by windows."""
+
+    def box(x_Chw: Tensor) -> Tensor:
+        for window, pad in (((2 * radius + 1, 1), (radius, 0)), ((1, 2 * radius + 1), (0, radius))):
+            x_Chw = avg_pool2d(x_Chw, window, 1, pad, count_include_pad=False)
+        return x_Chw
+
+    weights_1hw = box(weight_1hw) + 1e-4
+
+    def mean(x: Tensor) -> Tensor:  # (..., h, w)
+        return (box((x * weight_1hw[0]).flatten(0, -3)) / weights_1hw).view(x.shape)
+
+    guide, target = mean(guide_3hw), mean(target_4hw)
+    spread = mean(guide_3hw[:, None] * guide_3hw) - guide[:, None] * guide
+    shared = mean(guide_3hw[:, None] * target_4hw) - guide[:, None] * target
+    spread, shared = spread.permute(2, 3, 0, 1), shared.permute(2, 3, 0, 1)
+    colour = torch.linalg.solve(spread + COLOUR_RIDGE * torch.eye(3), shared[..., :3])
+    shift = torch.linalg.solve(spread + SHIFT_RIDGE * torch.eye(3), shared[..., 3:])
+    slope = torch.cat([colour, shift], dim=-1)
+    offset = target.permute(1, 2, 0) - torch.einsum("ihw,hwik->hwk", guide, slope)
+    maps = torch.cat([slope, offset[:, :, None]], dim=2)
+    return mean(maps.permute(2, 3, 0, 1)).permute(2, 3, 0, 1).contiguous()
+
+
+def _recolored(original: Pixels, fit: Floats, part: tuple[slice, slice]) -> Pixels:
+    """The photo's `part` under the fitted maps, with the photo's own luminance detail."""
+    maps = _enlarged(_enlarged(fit, len(original), part[0], 0), original.shape[1], part[1], 1)
+    photo = original[part]
+    value: Floats = maps[..., 3, :]
+    for channel in range(3):
+        level = photo[..., channel, None].astype(np.float32) / np.float32(255)
+        value = value + maps[..., channel, :] * level
+    edit = (np.clip(value[..., :3], 0, 1) * 255 + 0.5).astype(np.uint8)
+    return _relit(photo, edit, value[..., 3])
+
+
+def _enlarged(values: Floats, length: int, part: slice, axis: int) -> Floats:
+    """`values` interpolated along `axis` as if to `length`, of which only `part` is made."""
+    count = values.shape[axis]
+    at = ((np.arange(part.start, part.stop) + 0.5) * count / length - 0.5).clip(0, count - 1)
+    low = at.astype(int)
+    share = (at - low).astype(np.float32).reshape(-1, *[1] * (values.ndim - axis - 1))
+    below, above = values.take(low, axis), values.take(np.minimum(low + 1, count - 1), axis)
+    return np.asarray(below + (above - below) * share)
 
 
 def _relit(original: Pixels, edit: Pixels, shift: Floats) -> Pixels:

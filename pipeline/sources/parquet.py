@@ -1,6 +1,7 @@
 """Parquet files with an image column (bytes, or a struct with bytes as Hugging Face writes it).
 
-Streams pages, not row groups. Knows nothing of what the columns mean but image, caption and key.
+Knows nothing of what the columns mean but image, caption and key. Streams one page at a time, but
+most writers put a whole row group of images in one page: groups of some 100 rows keep memory low.
 """
 
 from __future__ import annotations

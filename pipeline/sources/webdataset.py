@@ -10,6 +10,7 @@ import gzip
 import tarfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Literal, cast
 
@@ -72,7 +73,7 @@ class WebDataset:
         ordinal = 0
         try:
             with ShardFile(self.config, shard.url) as file:
-                for sample in self._samples(file):
+                for sample in self._samples(file) if shard.size else ():
                     yield _member(sample, ordinal, self.config)
                     ordinal += 1
         except StorageFailed:
@@ -85,18 +86,20 @@ class WebDataset:
                 yield Member(0, "(shard)", None, None, error=empty)
 
     def _samples(self, file: ShardFile) -> Iterator[_Sample]:
-        sample: _Sample | None = None
-        for info, tar in _entries(file):
-            key, extension = _split(info.name)
-            if not key or not extension or info.isdir():
-                continue
-            if sample and (sample.key != key or extension in sample.names):
+        with _opened(file) as tar:
+            sample: _Sample | None = None
+            for info in _entries(tar):
+                key, extension = _split(info.name)
+                if not key or not extension or info.isdir():
+                    continue
+                if sample and (sample.key != key or extension in sample.names):
+                    yield sample
+                    sample = None
+                sample = sample or _Sample(key)
+                self._take(sample, info, extension, tar)
+            if sample:
                 yield sample
-                sample = None
-            sample = sample or _Sample(key)
-            self._take(sample, info, extension, tar)
-        if sample:
-            yield sample
+            _check_end(tar)
 
     def _take(
         self, sample: _Sample, info: tarfile.TarInfo, extension: str, tar: tarfile.TarFile
@@ -151,10 +154,9 @@ class _Gunzip(gzip.GzipFile):
         return self.read1(BLOCK if size is None else size)
 
 
-def _entries(file: ShardFile) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
+@contextmanager
+def _opened(file: ShardFile) -> Iterator[tarfile.TarFile]:
     magic = file.read(2)
-    if not magic:
-        return
     file.seek(0)
     stream = _Gunzip(fileobj=cast(BinaryIO, file)) if magic == b"\x1f\x8b" else file
     with tarfile.open(
@@ -164,13 +166,21 @@ def _entries(file: ShardFile) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile
         tarinfo=_Header,
         errors="surrogateescape",
     ) as tar:
-        while (info := tar.next()) is not None:
-            yield info, tar
-            tar.members.clear()  # type: ignore[attr-defined]  # else it keeps every header
-        # tarfile stops at the first zero block: a hole in a broken download looks like the end.
-        while block := tar.fileobj.read(BLOCK):
-            if block.strip(b"\0"):
-                raise tarfile.ReadError("there is data after the end of the archive")
+        yield tar
+
+
+def _entries(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    while (info := tar.next()) is not None:
+        yield info
+        tar.members.clear()  # type: ignore[attr-defined]  # else it keeps every header
+
+
+def _check_end(tar: tarfile.TarFile) -> None:
+    # tarfile stops at the first zero block: a hole in a broken download looks like the end.
+    assert tar.fileobj is not None, "open while it is read"
+    while block := tar.fileobj.read(BLOCK):
+        if block.strip(b"\0"):
+            raise tarfile.ReadError("there is data after the end of the archive")
 
 
 def _split(name: str) -> tuple[str, str]:

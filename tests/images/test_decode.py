@@ -161,6 +161,7 @@ def test_bad_pictures_by_kind() -> None:
     assert kind_of(encoded(Image.new("I", (9, 9), 1 << 20), "TIFF")) == "unsupported_mode"
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_bombs_are_refused_by_their_header() -> None:
     for side in (10_000, 60_000, 2**31 - 1):
         assert kind_of(png_header(side, side), 64_000_000) == "too_large"

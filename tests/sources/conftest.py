@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from moto.server import ThreadedMotoServer
 
 from pipeline.storage import Storage, connect
 
@@ -37,8 +38,7 @@ def _write(root: str, name: str, data: bytes) -> None:
 @pytest.fixture(scope="session")
 def moto() -> Iterator[Storage]:
     """An S3 server in this process; any keys are accepted."""
-    moto_server = pytest.importorskip("moto.server", reason="needs moto[server]")
-    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     patch = pytest.MonkeyPatch()

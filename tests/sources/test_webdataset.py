@@ -180,7 +180,7 @@ def test_a_truncated_gzip_and_a_flipped_bit_in_it(local: Place) -> None:
     assert kinds(read(local, data[: len(data) * 3 // 4], "a.tar.gz"))[-1] == "truncated_shard"
     broken = bytearray(data)
     broken[-6] ^= 1  # the checksum
-    assert kinds(read(local, bytes(broken), "a.tar.gz")) == [None] * 3 + ["truncated_shard"]
+    assert kinds(read(local, bytes(broken), "a.tar.gz")) == [None] * 4 + ["truncated_shard"]
 
 
 def test_gzip_in_several_members(local: Place) -> None:
@@ -190,9 +190,9 @@ def test_gzip_in_several_members(local: Place) -> None:
 
 def test_damage_in_the_middle_is_not_the_end(local: Place) -> None:
     third = GOOD.index(b"00002.jpg")
-    for hole in (b"\0" * 512, b"garbage!" * 64):
+    for hole, good in ((b"\0" * 512, 2), (b"garbage!" * 64, 1)):
         members = read(local, GOOD[:third] + hole + GOOD[third + 512 :])
-        assert kinds(members) == [None, "truncated_shard"]
+        assert kinds(members) == [None] * good + ["truncated_shard"]
 
 
 @pytest.mark.parametrize(
