@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from pipeline.errors import RowError
 from pipeline.prompts._lists import LISTS
@@ -21,17 +21,25 @@ from pipeline.prompts._rule import PlannedEdit, Rule
 from pipeline.prompts._words import checked, normal, replaced, unique_names, whole_words
 from pipeline.section import Section
 
-ListName = Literal["colours", "materials", "animals", "fruit", "vehicles", "backgrounds"]
+
+def _built_in(group: Any) -> Any:
+    if isinstance(group, str) and group not in LISTS:
+        raise ValueError(f"no built-in list of this name; there are: {', '.join(LISTS)}")
+    return LISTS[group] if isinstance(group, str) else group
+
+
 Word = Annotated[str, Field(min_length=1, pattern=r"\w")]
 Words = Annotated[tuple[Word, ...], Field(min_length=2)]
+ListName = Literal["colours", "materials", "animals", "fruit", "vehicles", "backgrounds"]
+Group = Annotated[Words, BeforeValidator(_built_in, json_schema_input_type=ListName | Words)]
 
 
 class Config(Section):
     """A word found in a list is replaced by another of that list."""
 
     type: Literal["swap"] = "swap"
-    groups: tuple[ListName | Words, ...] = Field(
-        (), description="Lists of words that replace each other: own lists, or names of built-in."
+    groups: tuple[Group, ...] = Field(
+        (), description="Lists of words that replace each other, or names of built-in lists."
     )
     pairs: dict[Word, Word | tuple[Word, ...]] = Field(
         default_factory=dict, description="Word → the word, or words, that it may become."
@@ -58,9 +66,8 @@ def _others(config: Config) -> dict[str, list[str]]:
     """Each word that may be replaced → what may stand in its place."""
     others: dict[str, dict[str, None]] = {}
     for group in config.groups:
-        words = LISTS[group] if isinstance(group, str) else group
-        for word in words:
-            others.setdefault(normal(word), {}).update(dict.fromkeys(words))
+        for word in group:
+            others.setdefault(normal(word), {}).update(dict.fromkeys(group))
     for word, value in config.pairs.items():
         new = (value,) if isinstance(value, str) else value
         others.setdefault(normal(word), {}).update(dict.fromkeys(new))

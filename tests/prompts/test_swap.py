@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline.errors import RowError
+from pipeline.prompts._lists import LISTS
 from pipeline.prompts.swap import Config, build
 
 CAPTIONS = st.lists(
@@ -97,3 +98,10 @@ def test_no_caption_is_dead_even_where_missing_words_pass() -> None:
 def test_configs_that_cannot_swap_are_refused(config: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Config.model_validate(config)
+
+
+def test_the_settings_of_a_run_keep_the_words_of_a_built_in_list() -> None:
+    [words] = Config.model_validate({"groups": ["vehicles"]}).model_dump()["groups"]
+    assert {"car", "bus"} <= set(words)
+    names = Config.model_json_schema()["properties"]["groups"]["items"]["anyOf"][0]["enum"]
+    assert set(names) == set(LISTS)

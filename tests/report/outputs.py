@@ -14,6 +14,7 @@ from pipeline import config
 from pipeline.rows import result_schema
 from pipeline.sinks.output import Output, open_output
 from pipeline.sinks.part import write_part
+from pipeline.storage import Storage
 
 Row = dict[str, Any]
 
@@ -75,13 +76,16 @@ def passed(number: int) -> Row:
     return {**dead(number), "planned": 0, "error_stage": None, "error_kind": None}
 
 
-def write_output(root: Path, chunks: list[list[Row]], last: bool = True) -> Output:
+def write_output(
+    path: Path | str, chunks: list[list[Row]], last: bool = True, storage: Storage | None = None
+) -> Output:
     """The output of one shard; each chunk is a list of result rows; `last` tells its end."""
+    place = {"path": str(path), "storage": storage or Storage(), "webdataset": False}
     output = open_output(
         config.parse(
             {
                 "input": {"type": "webdataset", "path": "in"},
-                "output": {"path": str(root), "webdataset": False},
+                "output": place,
                 "prompts": {"type": "recolor"},
                 "model": {"type": "stable_diffusion", "path": "demo"},
             }
@@ -90,6 +94,6 @@ def write_output(root: Path, chunks: list[list[Row]], last: bool = True) -> Outp
     )
     schema = result_schema(["background_psnr", "edit_change"])
     for number, rows in enumerate(chunks):
-        place = {"chunk": number, "last": last and number == len(chunks) - 1}
-        write_part(output, pa.Table.from_pylist([{**row, **place} for row in rows], schema))
+        chunk = {"chunk": number, "last": last and number == len(chunks) - 1}
+        write_part(output, pa.Table.from_pylist([{**row, **chunk} for row in rows], schema))
     return output

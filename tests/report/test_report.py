@@ -15,7 +15,11 @@ from pipeline.report.collect import Row, collect, spread
 from pipeline.report.page import GALLERY, write_report
 from pipeline.report.texts import figure, word_changes
 from pipeline.sinks.output import Output
+from pipeline.storage import Storage
 from tests.report.outputs import dead, edit, noise, passed, png, write_output
+from tests.sources.conftest import moto
+
+__all__ = ["moto"]
 
 
 def page_of(output: Output) -> str:
@@ -123,6 +127,16 @@ def test_a_missing_part_is_named(tmp_path: Path) -> None:
     part.unlink()
     with pytest.raises(UsageError, match=rf"{part.name}: cannot read a committed part"):
         write_report(output)
+
+
+def test_an_output_on_s3(moto: Storage, tmp_path: Path) -> None:
+    chunks = [[edit(0), dead(1)], [edit(2)]]
+    output = write_output("s3://input/report", chunks, storage=moto)
+    path = write_report(output)
+    assert path == "s3://input/report/report.html"
+    there = output.fs.cat_file(f"{output.root}/report.html").decode()
+    here = page_of(write_output(tmp_path / "report", chunks))
+    assert words_of(there) == words_of(here)
 
 
 @given(st.lists(st.integers(0, 9), max_size=30), st.integers(1, 12))
