@@ -49,7 +49,8 @@ def connect(path: str, storage: Storage) -> tuple[AbstractFileSystem, str]:
     scheme, separator, _ = path.partition("://")
     if not separator or scheme == "file":
         fs = fsspec.filesystem("file", auto_mkdir=True)
-        return fs, os.path.abspath(fs._strip_protocol(path))  # noqa: PTH100 (keeps links)
+        # Not Path.resolve: a link to a folder stays the name that the user gave.
+        return fs, os.path.abspath(fs._strip_protocol(path))  # noqa: PTH100
     if scheme != "s3":
         raise UsageError(f"{path}: only local paths and s3:// are read and written")
     fs = fsspec.filesystem("s3", **_s3_options(storage))
@@ -86,13 +87,10 @@ def names(fs: AbstractFileSystem, folder: str) -> Iterator[str]:
     while "NextContinuationToken" in page:
         after = page["NextContinuationToken"]
         token = {"ContinuationToken": after} if after else {}
-        page = retried(partial(_page, fs, bucket, prefix, token))
+        page = retried(
+            partial(fs.call_s3, "list_objects_v2", Bucket=bucket, Prefix=prefix, **token)
+        )
         yield from (entry["Key"][len(prefix) :] for entry in page.get("Contents", ()))
-
-
-def _page(fs: Any, bucket: str, prefix: str, token: dict[str, str]) -> dict[str, Any]:
-    page: dict[str, Any] = fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **token)
-    return page
 
 
 def read(fs: AbstractFileSystem, path: str) -> bytes:

@@ -1,7 +1,7 @@
 """Writes and commits one chunk's results. Knows no Ray and no model.
 
 Order is everything: the files, then the record. Killed before the record, nothing counts and the
-next attempt writes the same names over; killed after it, the next finds it and does nothing.
+next attempt writes the same names over; killed after it, the next attempt finds it and stops.
 """
 
 from __future__ import annotations

@@ -104,30 +104,32 @@ def _files(output: Output, commit: Commit) -> Iterator[str]:
     for file in commit.files:
         kind = file.path.partition("/")[0]
         rows = expected.pop(kind, 0)
-        try:
-            data = storage.read(output.fs, f"{output.root}/{file.path}")
-            problem, ids[kind] = _checksum(file, data), _OPEN[kind](data)
-        except FileNotFoundError:
-            problem = "missing"
-        except (pa.ArrowException, tarfile.TarError, EOFError, KeyError, ValueError) as error:
-            problem = f"cannot be opened ({error})"
+        problem, ids[kind] = _opened(output, kind, file)
         if problem:
             yield f"{file.path}: {problem}"
-        elif ids[kind].total() != rows:
+            return
+        if ids[kind].total() != rows:
             yield f"{file.path}: {ids[kind].total()} rows, but the record says {rows}"
-        elif kind != "dead" and max(ids[kind].values()) > 1:
+        elif kind != "dead" and rows and max(ids[kind].values()) > 1:
             yield f"{file.path}: an edit is in it twice"
     yield from (f"{rows} rows of {kind}/, but no file" for kind, rows in expected.items() if rows)
     if {"edits", "webdataset"} <= ids.keys() and ids["edits"] != ids["webdataset"]:
         yield "edits/ and webdataset/ do not hold the same edits"
 
 
-def _checksum(file: PartFile, data: bytes) -> str | None:
+def _opened(output: Output, kind: str, file: PartFile) -> tuple[str | None, Counter[str]]:
+    try:
+        data = storage.read(output.fs, f"{output.root}/{file.path}")
+    except FileNotFoundError:
+        return "missing", Counter()
     if len(data) != file.bytes:
-        return f"{len(data)} bytes, but the record says {file.bytes}"
+        return f"{len(data)} bytes, but the record says {file.bytes}", Counter()
     if blake2b(data, digest_size=16).hexdigest() != file.blake2b:
-        return "its content is not what was written (checksum)"
-    return None
+        return "its content is not what was written (checksum)", Counter()
+    try:
+        return None, _OPEN[kind](data)
+    except (pa.ArrowException, tarfile.TarError, EOFError, KeyError, ValueError, OSError) as error:
+        return f"cannot be opened ({error})", Counter()
 
 
 def _edit_ids(data: bytes) -> Counter[str]:
