@@ -130,6 +130,41 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def create(fs: AbstractFileSystem, path: str, data: bytes) -> bool:
+    """Writes the file unless there is one, and returns whether the file there is this `data`.
+
+    Of several callers with different data exactly one gets True, even where replies are lost.
+    """
+    make = _create_local if isinstance(fs, LocalFileSystem) else _create_s3
+    try:
+        retried(partial(make, fs, path, data))
+    except FileExistsError:
+        return read(fs, path) == data  # ours, if only the reply to our first try was lost
+    return True
+
+
+def _create_local(_: LocalFileSystem, path: str, data: bytes) -> None:
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    _put_local(temporary, data)
+    try:
+        # Fails where there is one, and never shows half a file, unlike O_EXCL and then a write.
+        target.hardlink_to(temporary)
+    finally:
+        temporary.unlink()
+    _sync_folder(target.parent)
+
+
+def _create_s3(fs: Any, path: str, data: bytes) -> None:
+    try:
+        fs.pipe_file(path, data, mode="create")
+    except OSError as error:
+        answer = getattr(error.__cause__, "response", {}).get("Error", {})
+        if answer.get("Code") == "PreconditionFailed":
+            raise FileExistsError(path) from error
+        raise
+
+
 def remove(fs: AbstractFileSystem, path: str) -> None:
     """Deletes the file; a missing one is fine."""
     with suppress(FileNotFoundError):

@@ -18,13 +18,15 @@ from pipeline.errors import RunError
 from pipeline.rows import Chunk
 from pipeline.sinks import dead, layout, parquet, webdataset
 from pipeline.sinks.commits import Commit, PartFile, find_commit, write_commit
+from pipeline.sinks.lease import check_held
 from pipeline.sinks.output import Output
 
 
 def write_part(output: Output, table: pa.Table) -> Commit:
     """Commits one chunk: `table` is of the result schema, whole and never empty.
 
-    Transient storage errors are retried; others raise RunError. An edit that is missing or doubled
+    Transient storage errors are retried; others raise RunError, and so does a lease that another
+    run took over. An edit that is missing or doubled
     against the planner's count is an AssertionError: a bug in a stage.
     """
     with storage.explained(output.path, "write a part", raising=RunError):
@@ -33,6 +35,7 @@ def write_part(output: Output, table: pa.Table) -> Commit:
         if committed:
             return committed
         commit = _write_files(output, chunk, table)
+        check_held(output)
         write_commit(output, chunk, commit)
         return commit
 

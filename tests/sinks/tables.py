@@ -65,6 +65,8 @@ def edited(shard: str, chunk: int, ordinal: int, edit: str, **more: Any) -> dict
         "height": 8,
         "mask_area": 1.0,
         "mask_state": "full",
+        "model": "tiny",
+        "weights": "ab12",
         "score_background_psnr": 100.0,
         "score_edit_change": 3.0,
         **more,

@@ -16,7 +16,7 @@ from pipeline.sinks.sweep import sweep
 from pipeline.sinks.verify import verify
 from tests.sinks.tables import chunk_table, died, edited, passed, run_config, table
 
-MODEL = {"model_id": "tiny", "weights_hash": "ab12"}
+MODEL = {"model": "tiny", "weights": "ab12"}
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_living_row_carries_its_whole_provenance(output: Output) -> None:
     write_part(output, chunk_table("a/00.tar", 0))
     (path,) = Path(output.root, "edits").iterdir()
     row = pq.read_table(path).to_pylist()[0]
-    assert row["model_id"] == "tiny" and row["weights_hash"] == "ab12"
+    assert row["model"] == "tiny" and row["weights"] == "ab12"
     assert row["fingerprint"] == output.fingerprint and row["code_version"]
     assert row["shard"] == "a/00.tar" and row["key"] == "img.0" and row["edit"] == "blue"
     assert row["seed"] == 11 and row["guidance_scale"] == 7.5 and row["score_edit_change"] == 3.0
