@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,15 +27,28 @@ class S3Server:
         return f"s3://{self.bucket}/{name}"
 
 
+class NoServer(Exception):
+    """The server is not here and cannot be installed."""
+
+
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """Ceph's gateway, started once; the tests are skipped where it cannot be installed."""
-    folder = tmp_path_factory.mktemp("s3")
+    try:
+        with serving(tmp_path_factory.mktemp("s3")) as server:
+            yield server
+    except NoServer as error:
+        pytest.skip(f"no S3 server: {error}")
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[S3Server]:
+    """The server, with its state in `folder`. Raises NoServer."""
     port = _free_port()
     start = ["bash", SCRIPT, "start", folder, str(port)]
     started = subprocess.run(start, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if started.returncode == CANNOT_INSTALL:
-        pytest.skip(f"no S3 server: {started.stderr.strip().splitlines()[-1]}")
+        raise NoServer(started.stderr.strip().splitlines()[-1])
     assert started.returncode == 0, started.stderr
     with pytest.MonkeyPatch.context() as patch:
         for line in (folder / "credentials.env").read_text().splitlines():
