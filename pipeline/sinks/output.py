@@ -31,6 +31,7 @@ class Output:
     settings: Mapping[str, Any]  # RunConfig.result_settings()
     fingerprint: str  # of the settings
     model: Mapping[str, str]  # what the model says of itself: name, weights hash
+    replay: int = 0  # number of the replay that this is; 0: the run itself
     lease: int | None = None  # number of the lease that the run holds, see `lease.py`
 
     @property

@@ -31,22 +31,23 @@ def test_sample_ids_are_safe_paths_without_dots(shard: str, key: str, edit: str)
     assert len(name) < 200
 
 
-@given(paths, st.integers(0, 10**7), paths, st.booleans())
+@given(paths, st.integers(0, 10**7), paths, st.booleans(), st.integers(0, 99))
 def test_a_commit_record_s_name_reads_back(
-    shard: str, index: int, version: str, last: bool
+    shard: str, index: int, version: str, last: bool, replay: int
 ) -> None:
-    path = layout.commit_path(Chunk(shard, version, index, last))
+    path = layout.commit_path(Chunk(shard, version, index, last), replay)
     name = layout.parse_commit(path.removeprefix("commits/"))
     assert name == layout.CommitName(
-        layout.shard_id(shard), index, layout.version_id(version), last
+        layout.shard_id(shard), index, replay, layout.version_id(version), last
     )
 
 
-@given(paths, st.integers(0, 10**7))
-def test_a_part_s_name_reads_back(shard: str, index: int) -> None:
+@given(paths, st.integers(0, 10**7), st.integers(0, 99))
+def test_a_part_s_name_reads_back(shard: str, index: int, replay: int) -> None:
     for kind in layout.PARTS:
-        path = layout.part_path(kind, layout.shard_id(shard), index)
-        assert layout.parse_part(path.removeprefix(f"{kind}/")) == (layout.shard_id(shard), index)
+        path = layout.part_path(kind, Chunk(shard, "v", index, False), replay)
+        found = layout.parse_part(path.removeprefix(f"{kind}/"))
+        assert found == layout.PartName(layout.shard_id(shard), index, replay)
 
 
 @pytest.mark.parametrize(
