@@ -1,7 +1,7 @@
 """Kills runs at random moments, resumes them, and counts what was lost, doubled and repeated.
 
-A round is one dataset edited into one fresh output, however many kills that takes; rounds go on
-until enough kills are done. The yardstick is one undisturbed run of the same dataset.
+A round is one dataset edited into one fresh output, with a few kills on the way; rounds go on until
+enough kills are done. The yardstick is one undisturbed run of the same dataset.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from tests.tiny import make_folder
 Say = Callable[[str], None]
 TRACE = Path(__file__).parent / "trace"
 FAULTY_SHARE = 0.1
+KILLS_A_ROUND = 3
 PATIENCE = 600
 """Seconds that an undisturbed stretch of a run may take."""
 
@@ -82,7 +83,7 @@ class Campaign:
             number = len(list(self._folder.glob("round-*")))
             with self._place(number) as (path, endpoint):
                 self._say(f"round {number}: {path} ({done} of {kills} kills so far)")
-                self._round(number, path, endpoint, kills - done)
+                self._round(number, path, endpoint, min(KILLS_A_ROUND, kills - done))
         return self.outcome
 
     def _undisturbed(self) -> dict[tuple[str, str, str | None], object]:
