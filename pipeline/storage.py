@@ -224,7 +224,8 @@ def _reason(path: str, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file, folder or bucket"
     if isinstance(error, PermissionError):
-        return f"permission denied; {_hint(path)}"
+        said = f" ({error})" if path.startswith("s3://") else ""
+        return f"permission denied{said}; {_hint(path)}"
     if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError"):
         return f"no credentials; {_hint(path)}"
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -20,9 +20,11 @@ FAULTS = ("throttled", "refused", "cut", "late", "lost")
 """503 before it is done · connection reset before it is done · reply broken off in the middle ·
 reply held back · done, but the reply never comes."""
 
-SLOW_DOWN = (
-    b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
-)
+ERRORS = {
+    "throttled": (503, "SlowDown", "Please reduce your request rate."),
+    "expired": (403, "ExpiredToken", "The provided token has expired."),
+}
+"""`expired` is no passing fault, and not among `FAULTS`."""
 
 
 class FaultProxy:
@@ -43,8 +45,10 @@ class FaultProxy:
         fault = self._random.choice(self.kinds) if self._random.random() < self.share else "none"
         self.seen[fault] += 1
         body = await request.read()
-        if fault == "throttled":
-            return web.Response(status=503, body=SLOW_DOWN, content_type="application/xml")
+        if fault in ERRORS:
+            status, code, message = ERRORS[fault]
+            text = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+            return web.Response(status=status, text=text, content_type="application/xml")
         if fault == "refused":
             return self._reset(request)
         status, headers, reply = await self._forward(request, body)

@@ -23,7 +23,7 @@ from pipeline.sinks.commits import commit_names
 from pipeline.sinks.output import Output, existing_output
 from pipeline.sinks.verify import verify
 from pipeline.storage import Storage
-from tests.chaos.victim import PARTS, Victim
+from tests.chaos.victim import COMMAND, PARTS, Victim
 from tests.datasets import catalogue, settings
 from tests.fault_proxy import FaultProxy
 from tests.tiny import make_folder
@@ -121,9 +121,10 @@ class Campaign:
                 [str(TRACE), str(Path.cwd()), os.environ.get("PYTHONPATH", "")]
             ),
         }
-        failures, local = 0, kills == 0
+        command = [*COMMAND, str(file), *([] if kills else ["--local"])]
+        failures = 0
         while True:
-            victim = Victim(file, folder / "run.log", environment, local)
+            victim = Victim(command, folder / "run.log", environment)
             while victim.result() is None:
                 if kills and self._strike(victim, path, endpoint):
                     kills -= 1

@@ -1,4 +1,4 @@
-"""One `diffedit run` in a process of its own, and ways to kill it or a part of it."""
+"""One run in a process of its own, and ways to kill it or a part of it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,13 @@ PARTS = ("driver", "actor", "node")
 
 
 class Victim:
-    """A running `diffedit run CONFIG`."""
+    """A running command."""
 
-    def __init__(
-        self, config: Path, log: Path, environment: dict[str, str], local: bool = False
-    ) -> None:
+    def __init__(self, command: list[str], log: Path, environment: dict[str, str]) -> None:
         self._log = log
         with log.open("ab") as out:
             self._process = subprocess.Popen(
-                [*COMMAND, str(config), *(["--local"] if local else [])],
-                stdout=out,
-                stderr=out,
-                env={**os.environ, **environment},
+                command, stdout=out, stderr=out, env={**os.environ, **environment}
             )
 
     def result(self) -> int | None:

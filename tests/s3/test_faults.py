@@ -87,3 +87,21 @@ def test_a_storage_that_never_recovers_ends_the_run_with_one_line(
         ):
             write_part(output, chunk_table("a", 0))
         assert proxy.seen["throttled"] <= 2 * 2 * 3
+
+
+def test_credentials_that_expire_in_the_middle_end_the_run_at_once(s3_server: S3Server) -> None:
+    with FaultProxy(s3_server.endpoint_url, 0.0, kinds=("expired",)).running() as proxy:
+        output = through(proxy, s3_server.path(f"expired-{uuid.uuid4().hex[:8]}"))
+        write_part(output, chunk_table("a", 0))
+        proxy.share = 1.0
+        with pytest.raises(RunError, match=r"permission denied \(.*expired.*\); check AWS_"):
+            write_part(output, chunk_table("a", 1))
+        assert proxy.seen["expired"] <= 3
+        proxy.share = 0.0
+        write_part(output, chunk_table("a", 1, last=True))
+    assert not verify(output_at(s3_server, output)).problems
+
+
+def output_at(server: S3Server, output: Output) -> Output:
+    """The same output, straight from the server."""
+    return existing_output(output.path, server.endpoint_url)
