@@ -69,7 +69,7 @@ def _s3_options(storage: Storage) -> dict[str, Any]:
         "anon": storage.anonymous,
         "profile": storage.profile,
         "client_kwargs": client,
-        "config_kwargs": {"retries": {"mode": "standard", "max_attempts": 3}},
+        "config_kwargs": {"retries": {"mode": "standard", "total_max_attempts": 3}},
         "use_listings_cache": False,
     }
 
@@ -95,7 +95,11 @@ def names(fs: AbstractFileSystem, folder: str) -> Iterator[str]:
 
 def read(fs: AbstractFileSystem, path: str) -> bytes:
     """The whole file. Raises FileNotFoundError where there is none."""
-    data: bytes = retried(lambda: fs.cat_file(path))
+    if isinstance(fs, LocalFileSystem):
+        return retried(Path(path).read_bytes)
+    # More than one connection would ask for the size first: two requests a file, and no reason
+    # in the answer to the first (HEAD has no body) where it is refused.
+    data: bytes = retried(lambda: fs.cat_file(path, max_concurrency=1))
     return data
 
 
