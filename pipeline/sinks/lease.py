@@ -78,9 +78,10 @@ def check_held(output: Output) -> None:
     """Raises RunError where another run has taken over the lease that `output` was opened with."""
     if output.lease is None:
         return
-    with suppress(FileNotFoundError):
-        by = _read(output, output.lease + 1)
-        raise RunError(f"{output.path}: taken over by another run ({_who(by)}); this one stops")
+    highest = max(_numbers(output), default=0)
+    if highest != output.lease:
+        by = _who(_read(output, highest)) if highest else "its lease was removed"
+        raise RunError(f"{output.path}: taken over by another run ({by}); this one stops")
 
 
 def _take(output: Output) -> tuple[int, Lease]:

@@ -114,6 +114,8 @@ def test_what_a_run_left_running_cannot_commit_after_another_took_over(output: O
                 write_part(old, chunk_table("a", 1))
             assert len(list(read_commits(output))) == 1
             write_part(new, chunk_table("a", 1))
+        with writing(output), pytest.raises(RunError, match="taken over"):
+            write_part(old, chunk_table("a", 2))
 
 
 def test_of_many_at_once_one_holds(output: Output) -> None:
