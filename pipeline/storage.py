@@ -49,7 +49,8 @@ def connect(path: str, storage: Storage) -> tuple[AbstractFileSystem, str]:
     scheme, separator, _ = path.partition("://")
     if not separator or scheme == "file":
         fs = fsspec.filesystem("file", auto_mkdir=True)
-        return fs, os.path.abspath(fs._strip_protocol(path))  # noqa: PTH100 (keeps links)
+        # Not Path.resolve: a link to a folder stays the name that the user gave.
+        return fs, os.path.abspath(fs._strip_protocol(path))  # noqa: PTH100
     if scheme != "s3":
         raise UsageError(f"{path}: only local paths and s3:// are read and written")
     fs = fsspec.filesystem("s3", **_s3_options(storage))
@@ -68,7 +69,7 @@ def _s3_options(storage: Storage) -> dict[str, Any]:
         "anon": storage.anonymous,
         "profile": storage.profile,
         "client_kwargs": client,
-        "config_kwargs": {"retries": {"mode": "standard", "max_attempts": 3}},
+        "config_kwargs": {"retries": {"mode": "standard", "total_max_attempts": 3}},
         "use_listings_cache": False,
     }
 
@@ -86,18 +87,19 @@ def names(fs: AbstractFileSystem, folder: str) -> Iterator[str]:
     while "NextContinuationToken" in page:
         after = page["NextContinuationToken"]
         token = {"ContinuationToken": after} if after else {}
-        page = retried(partial(_page, fs, bucket, prefix, token))
+        page = retried(
+            partial(fs.call_s3, "list_objects_v2", Bucket=bucket, Prefix=prefix, **token)
+        )
         yield from (entry["Key"][len(prefix) :] for entry in page.get("Contents", ()))
-
-
-def _page(fs: Any, bucket: str, prefix: str, token: dict[str, str]) -> dict[str, Any]:
-    page: dict[str, Any] = fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **token)
-    return page
 
 
 def read(fs: AbstractFileSystem, path: str) -> bytes:
     """The whole file. Raises FileNotFoundError where there is none."""
-    data: bytes = retried(lambda: fs.cat_file(path))
+    if isinstance(fs, LocalFileSystem):
+        return retried(Path(path).read_bytes)
+    # More than one connection would ask for the size first: two requests a file, and no reason
+    # in the answer to the first (HEAD has no body) where it is refused.
+    data: bytes = retried(lambda: fs.cat_file(path, max_concurrency=1))
     return data
 
 
@@ -130,6 +132,41 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def create(fs: AbstractFileSystem, path: str, data: bytes) -> bool:
+    """Writes the file unless there is one, and returns whether the file there is this `data`.
+
+    Of several callers with different data exactly one gets True, even where replies are lost.
+    """
+    make = _create_local if isinstance(fs, LocalFileSystem) else _create_s3
+    try:
+        retried(partial(make, fs, path, data))
+    except FileExistsError:
+        return read(fs, path) == data  # ours, if only the reply to our first try was lost
+    return True
+
+
+def _create_local(_: LocalFileSystem, path: str, data: bytes) -> None:
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    _put_local(temporary, data)
+    try:
+        # Fails where there is one, and never shows half a file, unlike O_EXCL and then a write.
+        target.hardlink_to(temporary)
+    finally:
+        temporary.unlink()
+    _sync_folder(target.parent)
+
+
+def _create_s3(fs: Any, path: str, data: bytes) -> None:
+    try:
+        fs.pipe_file(path, data, mode="create")
+    except OSError as error:
+        answer = getattr(error.__cause__, "response", {}).get("Error", {})
+        if answer.get("Code") == "PreconditionFailed":
+            raise FileExistsError(path) from error
+        raise
 
 
 def remove(fs: AbstractFileSystem, path: str) -> None:
@@ -191,7 +228,8 @@ def _reason(path: str, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file, folder or bucket"
     if isinstance(error, PermissionError):
-        return f"permission denied; {_hint(path)}"
+        said = f" ({error})" if path.startswith("s3://") else ""
+        return f"permission denied{said}; {_hint(path)}"
     if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError"):
         return f"no credentials; {_hint(path)}"
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__

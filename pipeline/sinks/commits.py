@@ -2,6 +2,9 @@
 
 A record is written after its chunk's files are durable. Resume lists the records' names and opens
 none: the state is one bitmap of chunk numbers a shard.
+
+A replay runs a chunk's dead letters again and commits under its own number (`replay.py`). Of a
+chunk's records the one of the highest number has its dead letters; those before are superseded.
 """
 
 from __future__ import annotations
@@ -48,10 +51,17 @@ class Commit(BaseModel):
     written: int  # edits in `edits/`
     dead: int  # edits in `dead/`
     passed: int  # source images that nothing was planned for
+    replay: int = 0  # 0: the run itself
     ordinals: list[tuple[int, int]]  # of the source images: first and last of each run
+    dead_ordinals: list[tuple[int, int]]  # of those with dead letters
     dead_by_kind: dict[str, int]  # "stage/kind" → dead letters
     files: list[PartFile]
     fingerprint: str  # of the config
+
+    @property
+    def name(self) -> layout.PartName:
+        """What its parts' names say."""
+        return layout.PartName(layout.shard_id(self.shard), self.chunk, self.replay)
 
 
 class VersionedShard(Protocol):
@@ -69,6 +79,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._chunks: dict[str, BitMap] = {}
+        self._replays: dict[tuple[str, int], set[int]] = {}
         self._versions: dict[str, str] = {}
         self._last: dict[str, int] = {}
 
@@ -80,6 +91,9 @@ class Progress:
                 f"shard {name.shard_id} has commit records of two versions ({version} and "
                 f"{name.version}): the output was changed by hand; use another output.path"
             )
+        if name.replay:
+            self._replays.setdefault((name.shard_id, name.chunk), set()).add(name.replay)
+            return
         self._chunks.setdefault(name.shard_id, BitMap()).add(name.chunk)
         if name.last:
             self._last[name.shard_id] = name.chunk
@@ -105,9 +119,19 @@ class Progress:
         last = self._last.get(layout.shard_id(shard.path))
         return last is not None and len(done) == last + 1
 
-    def has(self, shard_id: str, chunk: int) -> bool:
-        """Whether the chunk is committed."""
-        return chunk in self._chunks.get(shard_id, ())
+    def has(self, part: layout.PartName) -> bool:
+        """Whether the part is committed."""
+        if part.replay:
+            return part.replay in self._replays.get((part.shard_id, part.chunk), ())
+        return part.chunk in self._chunks.get(part.shard_id, ())
+
+    def superseded(self, part: layout.PartName) -> bool:
+        """Whether a later replay took over the part's dead letters."""
+        return max(self._replays.get((part.shard_id, part.chunk), ()), default=0) > part.replay
+
+    def replays(self) -> int:
+        """The highest number of a replay; 0 where there was none."""
+        return max((max(numbers) for numbers in self._replays.values()), default=0)
 
     def unfinished(self) -> list[str]:
         """Ids of the shards that are committed in part only."""
@@ -136,7 +160,17 @@ def commit_names(output: Output) -> Iterator[layout.CommitName]:
 
 
 def read_commits(output: Output) -> Iterator[Commit]:
-    """Every record, as a stream. Raises RunError for one that cannot be read."""
+    """Every record as it counts now, as a stream: sums over them are the output's.
+
+    Superseded dead letters are taken out, and a replay's images are not counted again. Raises
+    RunError for a record that cannot be read.
+    """
+    progress = load_progress(output)
+    return (current(commit, progress) for commit in read_records(output))
+
+
+def read_records(output: Output) -> Iterator[Commit]:
+    """Every record as it was written, as a stream. Raises RunError as `read_commits`."""
     folder = f"{output.root}/{layout.COMMITS}"
     paths = (
         f"{layout.COMMITS}/{name}"
@@ -148,17 +182,27 @@ def read_commits(output: Output) -> Iterator[Commit]:
             yield from pool.map(lambda path: _read(output, path), sorted(batch))
 
 
-def find_commit(output: Output, chunk: Chunk) -> Commit | None:
+def current(commit: Commit, progress: Progress) -> Commit:
+    """`commit` less what later replays took over."""
+    rows = {"rows": 0} if commit.replay else {}
+    if not progress.superseded(commit.name):
+        return commit.model_copy(update=rows)
+    living = [file for file in commit.files if not file.path.startswith("dead/")]
+    gone = {"planned": commit.written, "dead": 0, "dead_by_kind": {}, "files": living}
+    return commit.model_copy(update=rows | gone)
+
+
+def find_commit(output: Output, chunk: Chunk, replay: int) -> Commit | None:
     """The chunk's record, if it is committed."""
     try:
-        return _read(output, layout.commit_path(chunk))
+        return _read(output, layout.commit_path(chunk, replay))
     except FileNotFoundError:
         return None
 
 
 def write_commit(output: Output, chunk: Chunk, commit: Commit) -> None:
     """Makes the chunk count. Its files must be durable by now."""
-    path = f"{output.root}/{layout.commit_path(chunk)}"
+    path = f"{output.root}/{layout.commit_path(chunk, commit.replay)}"
     storage.put(output.fs, path, commit.model_dump_json().encode())
 
 

@@ -1,4 +1,4 @@
-"""Dead letters → the bytes of a Parquet file, and back. Knows no replay.
+"""Dead letters → the bytes of a Parquet file, and back. Knows no commit that is not current.
 
 A dead letter keeps every input column, the image's bytes too, the planned edit, and the stage, kind
 and message of its failure; not the pictures of an edit that was made and rejected.
@@ -27,5 +27,9 @@ def read(output: Output) -> Iterator[pa.Table]:
     for commit in read_commits(output):
         for file in commit.files:
             if file.path.startswith("dead/"):
-                data = storage.read(output.fs, f"{output.root}/{file.path}")
-                yield pq.read_table(pa.BufferReader(data))
+                yield read_part(output, file.path)
+
+
+def read_part(output: Output, path: str) -> pa.Table:
+    """One part of dead letters; `path` is below the output folder."""
+    return pq.read_table(pa.BufferReader(storage.read(output.fs, f"{output.root}/{path}")))

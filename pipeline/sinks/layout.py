@@ -7,7 +7,8 @@
     commits/{shard_id}/{chunk:05d}-{version}[-last].json    commit record, written last
 
 A part's name comes from (shard, chunk) alone, so that a retried task overwrites itself. A commit's
-name says all that resume needs, so that no record is opened for it.
+name says all that resume needs, so that no record is opened for it. What replay n makes of dead
+letters has the chunk's names with `-r{n}` behind the shard id.
 """
 
 from __future__ import annotations
@@ -23,11 +24,26 @@ COMMITS = "commits"
 PARTS = {"edits": "parquet", "webdataset": "tar", "dead": "parquet"}
 """Folder of each kind of part → its extension."""
 
-_PART = re.compile(r"(?P<shard_id>[A-Za-z0-9_-]+)-(?P<chunk>\d{5,})\.(?:parquet|tar)")
-_COMMIT = re.compile(
-    r"(?P<shard_id>[A-Za-z0-9_-]+)/(?P<chunk>\d{5,})-(?P<version>[A-Za-z0-9_]+)"
-    r"(?P<last>-last)?\.json"
-)
+_ID = r"(?P<shard_id>[A-Za-z0-9_-]+-[0-9a-f]{8})(?:-r(?P<replay>\d+))?"
+_PART = re.compile(_ID + r"-(?P<chunk>\d{5,})\.(?:parquet|tar)")
+_COMMIT = re.compile(_ID + r"/(?P<chunk>\d{5,})-(?P<version>[A-Za-z0-9_]+)(?P<last>-last)?\.json")
+
+
+@dataclass(frozen=True)
+class PartName:
+    """What a part's file name says."""
+
+    shard_id: str
+    chunk: int
+    replay: int  # 0: the run itself
+
+
+@dataclass(frozen=True)
+class CommitName(PartName):
+    """What a commit record's name says."""
+
+    version: str  # as version_id gives it
+    last: bool
 
 
 def shard_id(path: str) -> str:
@@ -41,26 +57,20 @@ def version_id(version: str) -> str:
     return safe(version).replace("-", "_")
 
 
-def part_path(kind: str, shard_id: str, chunk: int) -> str:
+def part_path(kind: str, chunk: Chunk, replay: int = 0) -> str:
     """Path of a part below the output folder; `kind` is one of `PARTS`."""
-    return f"{kind}/{shard_id}-{chunk:05d}.{PARTS[kind]}"
+    return f"{kind}/{_stem(chunk, replay)}-{chunk.index:05d}.{PARTS[kind]}"
 
 
-def commit_path(chunk: Chunk) -> str:
+def commit_path(chunk: Chunk, replay: int = 0) -> str:
     """Path of a chunk's commit record below the output folder."""
     last = "-last" if chunk.last else ""
     name = f"{chunk.index:05d}-{version_id(chunk.shard_version)}{last}.json"
-    return f"{COMMITS}/{shard_id(chunk.shard)}/{name}"
+    return f"{COMMITS}/{_stem(chunk, replay)}/{name}"
 
 
-@dataclass(frozen=True)
-class CommitName:
-    """What a commit record's name says."""
-
-    shard_id: str
-    chunk: int
-    version: str  # as version_id gives it
-    last: bool
+def _stem(chunk: Chunk, replay: int) -> str:
+    return shard_id(chunk.shard) + (f"-r{replay}" if replay else "")
 
 
 def parse_commit(name: str) -> CommitName | None:
@@ -68,14 +78,17 @@ def parse_commit(name: str) -> CommitName | None:
     found = _COMMIT.fullmatch(name)
     if not found:
         return None
-    last = found["last"] is not None
-    return CommitName(found["shard_id"], int(found["chunk"]), found["version"], last)
+    return CommitName(*_part(found), found["version"], found["last"] is not None)
 
 
-def parse_part(name: str) -> tuple[str, int] | None:
-    """(shard id, chunk) of a part's file name; None where it is none."""
+def parse_part(name: str) -> PartName | None:
+    """What a part's file name says; None where it is none."""
     found = _PART.fullmatch(name)
-    return (found["shard_id"], int(found["chunk"])) if found else None
+    return PartName(*_part(found)) if found else None
+
+
+def _part(found: re.Match[str]) -> tuple[str, int, int]:
+    return found["shard_id"], int(found["chunk"]), int(found["replay"] or 0)
 
 
 def sample_id(shard: str, key: str, edit: str) -> str:

@@ -30,7 +30,9 @@ class Output:
     storage: Storage
     settings: Mapping[str, Any]  # RunConfig.result_settings()
     fingerprint: str  # of the settings
-    model: Mapping[str, str]  # what the model says of itself: id, weights hash
+    model: Mapping[str, str]  # what the model says of itself: name, weights hash
+    replay: int = 0  # number of the replay that this is; 0: the run itself
+    lease: int | None = None  # number of the lease that the run holds, see `lease.py`
 
     @property
     def fs(self) -> AbstractFileSystem:
@@ -52,7 +54,6 @@ class Output:
         """The columns that are the same in every row that this run writes."""
         ways = {key: self.settings[key] for key in ("mask", "invert", "edit")}
         return {
-            **self.model,
             "settings": json.dumps(ways, sort_keys=True),
             "run_seed": str(self.settings["run"]["seed"]),
             "fingerprint": self.fingerprint,
@@ -65,7 +66,7 @@ def open_output(
 ) -> Output:
     """The config's output folder, made if missing; only looked at where `create` is false.
 
-    `model` goes into run.json and into every row, and must be the same when a run is resumed.
+    `model` goes into run.json and must be the same when a run is resumed.
     Raises UsageError where the folder holds another config's results (with the differences), is
     not an output at all, or cannot be written.
     """

@@ -1,7 +1,7 @@
 """Writes and commits one chunk's results. Knows no Ray and no model.
 
 Order is everything: the files, then the record. Killed before the record, nothing counts and the
-next attempt writes the same names over; killed after it, the next finds it and does nothing.
+next attempt writes the same names over; killed after it, the next attempt finds it and stops.
 """
 
 from __future__ import annotations
@@ -18,28 +18,35 @@ from pipeline.errors import RunError
 from pipeline.rows import Chunk
 from pipeline.sinks import dead, layout, parquet, webdataset
 from pipeline.sinks.commits import Commit, PartFile, find_commit, write_commit
+from pipeline.sinks.lease import check_held
 from pipeline.sinks.output import Output
+from pipeline.sinks.replay import untouched
 
 
 def write_part(output: Output, table: pa.Table) -> Commit:
     """Commits one chunk: `table` is of the result schema, whole and never empty.
 
-    Transient storage errors are retried; others raise RunError. An edit that is missing or doubled
+    Transient storage errors are retried; others raise RunError, and so does a lease that another
+    run took over. An edit that is missing or doubled
     against the planner's count is an AssertionError: a bug in a stage.
     """
     with storage.explained(output.path, "write a part", raising=RunError):
         chunk = Chunk.of(table)
-        committed = find_commit(output, chunk)
+        committed = find_commit(output, chunk, output.replay)
         if committed:
             return committed
-        commit = _write_files(output, chunk, table)
+        planned = _check_planned(table)
+        if output.replay:
+            carried = untouched(output, chunk, table)
+            table, planned = pa.concat_tables([table, carried]), planned + len(carried)
+        commit = _write_files(output, chunk, table, planned)
+        check_held(output)
         write_commit(output, chunk, commit)
         return commit
 
 
-def _write_files(output: Output, chunk: Chunk, table: pa.Table) -> Commit:
+def _write_files(output: Output, chunk: Chunk, table: pa.Table, planned: int) -> Commit:
     edits, dead_letters, passed = split(table)
-    planned = _check_planned(table)
     assert planned == len(edits) + len(dead_letters)
     contents = {
         "edits": parquet.encode_edits(edits, output.provenance) if len(edits) else None,
@@ -50,6 +57,7 @@ def _write_files(output: Output, chunk: Chunk, table: pa.Table) -> Commit:
     }
     files = [_write_file(output, kind, chunk, data) for kind, data in contents.items()]
     ordinals = sorted(set(table["ordinal"].to_pylist()))
+    dead_ordinals = sorted(set(dead_letters["ordinal"].to_pylist()))
     return Commit(
         shard=chunk.shard,
         shard_version=chunk.shard_version,
@@ -60,7 +68,9 @@ def _write_files(output: Output, chunk: Chunk, table: pa.Table) -> Commit:
         written=len(edits),
         dead=len(dead_letters),
         passed=len(passed),
+        replay=output.replay,
         ordinals=runs(ordinals),
+        dead_ordinals=runs(dead_ordinals),
         dead_by_kind=_by_kind(dead_letters),
         files=[file for file in files if file],
         fingerprint=output.fingerprint,
@@ -105,7 +115,7 @@ def _by_kind(dead_letters: pa.Table) -> dict[str, int]:
 
 
 def _write_file(output: Output, kind: str, chunk: Chunk, data: bytes | None) -> PartFile | None:
-    path = layout.part_path(kind, layout.shard_id(chunk.shard), chunk.index)
+    path = layout.part_path(kind, chunk, output.replay)
     if data is None:
         # An attempt that was killed may have had a row of this kind where this one has none.
         storage.remove(output.fs, f"{output.root}/{path}")

@@ -1,4 +1,6 @@
-"""Removes what killed runs left without a commit record. Knows no content."""
+"""Removes what killed runs left without a commit record, and superseded dead letters. Knows no
+content.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,10 @@ from pipeline.sinks.output import Output
 
 
 def sweep(output: Output, progress: Progress) -> list[str]:
-    """Removes uncommitted parts and temporary files, and returns their paths.
+    """Removes leftovers and returns their paths; only names that this package gives are touched.
 
-    Only names that this package gives are touched. Nobody may be writing to `output` meanwhile.
+    Nobody may be writing to `output` meanwhile: sweep at the end of a run, when no task of a killed
+    one can be about to commit, and what was to be done again has been written over.
     """
     removed = []
     with storage.explained(output.path, "remove uncommitted parts"):
@@ -22,11 +25,12 @@ def sweep(output: Output, progress: Progress) -> list[str]:
 
 
 def leftovers(output: Output, progress: Progress) -> list[str]:
-    """Paths of parts without a commit record, and of temporary files."""
+    """Paths of parts without a commit record, superseded dead letters, and temporary files."""
     found = []
     for folder in (*layout.PARTS, layout.COMMITS):
         for name in storage.names(output.fs, f"{output.root}/{folder}"):
             part = layout.parse_part(name)
-            if name.endswith(".tmp") or (part and not progress.has(*part)):
+            old = part and folder == "dead" and progress.superseded(part)
+            if name.endswith(".tmp") or old or (part and not progress.has(part)):
                 found.append(f"{folder}/{name}")
     return found

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import tarfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from io import BytesIO
+from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +19,14 @@ from pyroaring import BitMap
 
 from pipeline import storage
 from pipeline.sinks import layout
-from pipeline.sinks.commits import Commit, PartFile, Progress, commit_names, read_commits
+from pipeline.sinks.commits import (
+    Commit,
+    PartFile,
+    Progress,
+    current,
+    load_progress,
+    read_records,
+)
 from pipeline.sinks.output import Output
 from pipeline.sinks.sweep import leftovers
 
@@ -52,16 +60,23 @@ def verify(output: Output) -> Verification:
     Raises RunError where the output cannot be read at all.
     """
     found = Verification()
-    progress, ordinals = Progress(), defaultdict[str, BitMap](BitMap)
-    for name in commit_names(output):
-        progress.add(name)
+    progress = load_progress(output)
+    ordinals: dict[str, BitMap] = defaultdict(BitMap)
+    replayed: dict[tuple[str, int], list[Commit]] = defaultdict(list)
     with storage.explained(output.path, "verify"):
-        for commit in read_commits(output):
+        for record in read_records(output):
+            commit = current(record, progress)
             _count(found, commit)
-            problems = [*_record(output, commit, ordinals), *_files(output, commit)]
-            found.problems += [f"{commit.shard} chunk {commit.chunk}: {p}" for p in problems]
-        found.problems += _gaps(progress, ordinals)
-        untidy = [f"{path}: no commit record" for path in leftovers(output, progress)]
+            problems = [*_record(output, record), *_files(output, commit)]
+            if record.replay == 0:
+                problems += _seen(record, ordinals[record.name.shard_id])
+            if record.replay or progress.superseded(record.name):
+                replayed[record.name.shard_id, record.chunk].append(record)
+            found.problems += [f"{record.shard} chunk {record.chunk}: {p}" for p in problems]
+        found.problems += [*_gaps(progress, ordinals), *_broken_chains(replayed.values())]
+        untidy = [
+            f"{path}: left over; the next run removes it" for path in leftovers(output, progress)
+        ]
     found.warnings += untidy
     found.warnings += [f"{shard_id}: not finished" for shard_id in progress.unfinished()]
     return found
@@ -73,20 +88,35 @@ def _count(found: Verification, commit: Commit) -> None:
         setattr(found, name, getattr(found, name) + getattr(commit, name))
 
 
-def _record(output: Output, commit: Commit, ordinals: dict[str, BitMap]) -> Iterator[str]:
+def _record(output: Output, commit: Commit) -> Iterator[str]:
     if commit.fingerprint != output.fingerprint:
         yield f"fingerprint {commit.fingerprint}, but the run's is {output.fingerprint}"
     if commit.planned != commit.written + commit.dead:
         yield f"planned {commit.planned}, written {commit.written}, dead {commit.dead}"
     if sum(commit.dead_by_kind.values()) != commit.dead:
         yield f"{commit.dead} dead letters, but by kind {commit.dead_by_kind}"
-    own = BitMap(o for first, last in commit.ordinals for o in range(first, last + 1))
-    if len(own) != commit.rows:
-        yield f"{commit.rows} rows, but {len(own)} ordinals"
-    seen = ordinals[layout.shard_id(commit.shard)]
+    if len(_bitmap(commit.ordinals)) != commit.rows:
+        yield f"{commit.rows} rows, but {len(_bitmap(commit.ordinals))} ordinals"
+
+
+def _seen(commit: Commit, seen: BitMap) -> Iterator[str]:
+    own = _bitmap(commit.ordinals)
     if own & seen:
         yield f"rows {list(own & seen)[:5]} are committed in another chunk too"
     seen |= own
+
+
+def _broken_chains(replayed: Iterable[list[Commit]]) -> Iterator[str]:
+    # Each replay must take up exactly the images that the record before it left dead.
+    for chain in replayed:
+        chain.sort(key=lambda commit: commit.replay)
+        for before, after in pairwise(chain):
+            if _bitmap(before.dead_ordinals) != _bitmap(after.ordinals):
+                yield f"{after.shard} chunk {after.chunk}: replay {after.replay} lost dead letters"
+
+
+def _bitmap(runs: list[tuple[int, int]]) -> BitMap:
+    return BitMap(number for first, last in runs for number in range(first, last + 1))
 
 
 def _gaps(progress: Progress, ordinals: dict[str, BitMap]) -> Iterator[str]:
@@ -104,30 +134,32 @@ def _files(output: Output, commit: Commit) -> Iterator[str]:
     for file in commit.files:
         kind = file.path.partition("/")[0]
         rows = expected.pop(kind, 0)
-        try:
-            data = storage.read(output.fs, f"{output.root}/{file.path}")
-            problem, ids[kind] = _checksum(file, data), _OPEN[kind](data)
-        except FileNotFoundError:
-            problem = "missing"
-        except (pa.ArrowException, tarfile.TarError, EOFError, KeyError, ValueError) as error:
-            problem = f"cannot be opened ({error})"
+        problem, ids[kind] = _opened(output, kind, file)
         if problem:
             yield f"{file.path}: {problem}"
-        elif ids[kind].total() != rows:
+            return
+        if ids[kind].total() != rows:
             yield f"{file.path}: {ids[kind].total()} rows, but the record says {rows}"
-        elif kind != "dead" and max(ids[kind].values()) > 1:
+        elif kind != "dead" and rows and max(ids[kind].values()) > 1:
             yield f"{file.path}: an edit is in it twice"
     yield from (f"{rows} rows of {kind}/, but no file" for kind, rows in expected.items() if rows)
     if {"edits", "webdataset"} <= ids.keys() and ids["edits"] != ids["webdataset"]:
         yield "edits/ and webdataset/ do not hold the same edits"
 
 
-def _checksum(file: PartFile, data: bytes) -> str | None:
+def _opened(output: Output, kind: str, file: PartFile) -> tuple[str | None, Counter[str]]:
+    try:
+        data = storage.read(output.fs, f"{output.root}/{file.path}")
+    except FileNotFoundError:
+        return "missing", Counter()
     if len(data) != file.bytes:
-        return f"{len(data)} bytes, but the record says {file.bytes}"
+        return f"{len(data)} bytes, but the record says {file.bytes}", Counter()
     if blake2b(data, digest_size=16).hexdigest() != file.blake2b:
-        return "its content is not what was written (checksum)"
-    return None
+        return "its content is not what was written (checksum)", Counter()
+    try:
+        return None, _OPEN[kind](data)
+    except (pa.ArrowException, tarfile.TarError, EOFError, KeyError, ValueError, OSError) as error:
+        return f"cannot be opened ({error})", Counter()
 
 
 def _edit_ids(data: bytes) -> Counter[str]:

@@ -38,9 +38,10 @@ def _members(row: dict[str, Any], provenance: Mapping[str, str]) -> Iterator[tup
         data = row.pop(column)
         yield f"{key}.{name}.{extension(data)}", data
     row["columns"] = json.loads(row["columns"] or "{}")
-    # JSON has no NaN or infinity, and a reader in another language would stop at one.
-    values = {
-        k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()
-    }
-    text = json.dumps({**values, **provenance}, ensure_ascii=False, sort_keys=True)
-    yield f"{key}.json", text.encode("utf-8", "backslashreplace")
+    values = {name: _finite(value) for name, value in row.items()} | dict(provenance)
+    yield f"{key}.json", json.dumps(values, ensure_ascii=False, sort_keys=True).encode()
+
+
+def _finite(value: Any) -> Any:
+    # JSON has no NaN and no infinity: a reader in another language would stop at one.
+    return None if isinstance(value, float) and not math.isfinite(value) else value

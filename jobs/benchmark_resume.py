@@ -1,0 +1,89 @@
+"""What resuming a very large run costs: the commit state's size, the time to load and to filter.
+
+    python -m jobs.benchmark_resume --rows 400000000 --shards 41000 --committed 0.3
+
+The names of the records are made up and go through the code that resume runs on a listing; the
+listing itself (one request a thousand names on S3) is not in the figures.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import random
+import resource
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.rows import Chunk
+from pipeline.sinks import layout
+from pipeline.sinks.commits import Progress
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard as far as resume goes."""
+
+    path: str
+    version: str = "0a1b2c3d"
+
+
+def simulate(rows: int, shards: int, chunk_rows: int, committed: float) -> dict[str, float]:
+    """Figures of a state in which a random `committed` share of all chunks is done."""
+    chunks = -(-rows // shards // chunk_rows)
+    every = [Shard(f"part/{number:06d}.tar") for number in range(shards)]
+    before = _resident()
+    started = time.perf_counter()
+    progress, records = Progress(), 0
+    for name in _names(every, chunks, committed):
+        parsed = layout.parse_commit(name)
+        assert parsed
+        progress.add(parsed)
+        records += 1
+    loaded = time.perf_counter()
+    left = sum(chunks - len(progress.done(shard)) for shard in every)
+    filtered = time.perf_counter()
+    assert left + records == chunks * shards
+    return {
+        "chunks": chunks * shards,
+        "records": records,
+        "load_seconds": round(loaded - started, 2),
+        "state_mib": round((_resident() - before) / 2**20, 1),
+        "state_pickled_mib": round(len(pickle.dumps(progress)) / 2**20, 1),
+        "shard_state_bytes": len(pickle.dumps(progress.done(every[0]))),
+        "filter_microseconds_a_shard": round((filtered - loaded) / shards * 1e6, 1),
+        "listing_requests_on_s3": -(-records // 1000),
+    }
+
+
+def _names(shards: list[Shard], chunks: int, committed: float) -> Iterator[str]:
+    rng = random.Random(0)
+    for shard in shards:
+        path = layout.commit_path(Chunk(shard.path, shard.version, 0, False))
+        folder, _, rest = path.removeprefix(f"{layout.COMMITS}/").partition("/00000-")
+        for chunk in range(chunks):
+            if rng.random() < committed:
+                yield f"{folder}/{chunk:05d}-{rest}"
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def main(
+    rows: Annotated[int, typer.Option(min=1)] = 400_000_000,
+    shards: Annotated[int, typer.Option(min=1)] = 41_000,
+    chunk_rows: Annotated[int, typer.Option(min=1)] = 32,
+    committed: Annotated[float, typer.Option(min=0, max=1)] = 0.3,
+) -> None:
+    """Print the figures as JSON."""
+    print(json.dumps(simulate(rows, shards, chunk_rows, committed), indent=2))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,49 @@
+"""Kills runs at random moments and shows that nothing is lost and nothing done twice.
+
+    python -m jobs.chaos --kills 30
+
+Alternates killing the driver, the model's actor and the node; on local disk and, unless --no-s3,
+on a real S3 server behind a proxy that makes 10 % of requests fail. Exit 1 if anything is lost,
+doubled or different. For the repository only: it uses the tests' datasets and S3 server.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tests.chaos.campaign import Campaign
+from tests.s3_server import NoServer, serving
+
+console = Console(soft_wrap=True, highlight=False)
+
+
+def main(
+    kills: Annotated[int, typer.Option(help="How many kills.", min=1)] = 30,
+    seed: Annotated[int, typer.Option(help="Of parts, moments and faults.")] = 0,
+    s3: Annotated[bool, typer.Option(help="Every other round on an S3 server.")] = True,
+) -> None:
+    """Kill runs, resume them, count."""
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        try:
+            with serving(Path(folder) / "s3") if s3 else nullcontext() as server:
+                endpoint = server.endpoint_url if server else None
+                campaign = Campaign(Path(folder), seed, endpoint, console.print)
+                outcome = campaign.run(kills)
+        except NoServer as error:
+            raise typer.BadParameter(f"{error}; or give --no-s3") from error
+    for problem in outcome.problems:
+        console.print(f"problem: {problem}")
+    console.print(f"kills: {dict(outcome.kills)}; different pictures: {outcome.different}")
+    console.print(outcome.line())
+    if not outcome.sound():
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,214 @@
+"""Kills runs at random moments, resumes them, and counts what was lost, doubled and repeated.
+
+A round is one dataset edited into one fresh output, with a few kills on the way; rounds go on until
+enough kills are done. The yardstick is one undisturbed run of the same dataset.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import yaml
+
+from pipeline import storage
+from pipeline.sinks.commits import commit_names
+from pipeline.sinks.output import Output, existing_output
+from pipeline.sinks.verify import verify
+from pipeline.storage import Storage
+from tests.chaos.victim import COMMAND, PARTS, Victim
+from tests.datasets import catalogue, settings
+from tests.fault_proxy import FaultProxy
+from tests.tiny import make_folder
+
+Say = Callable[[str], None]
+TRACE = Path(__file__).parent / "trace"
+FAULTY_SHARE = 0.1
+KILLS_A_ROUND = 3
+PATIENCE = 600
+"""Seconds that an undisturbed stretch of a run may take."""
+
+
+@dataclass
+class Outcome:
+    """Sums over the rounds."""
+
+    planned: int = 0
+    written: int = 0
+    dead: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    different: int = 0  # another picture than the undisturbed run's
+    begun: int = 0  # edits that the edit stage started, over all attempts
+    needed: int = 0  # what an undisturbed run starts
+    kills: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+    def sound(self) -> bool:
+        return not (self.lost or self.duplicated or self.different or self.problems)
+
+    def line(self) -> str:
+        repeated = 100 * (self.begun - self.needed) / max(1, self.needed)
+        return (
+            f"planned {self.planned}, written {self.written}, dead {self.dead}, lost {self.lost}, "
+            f"duplicated {self.duplicated}, repeated work {repeated:.0f} %"
+        )
+
+
+class Campaign:
+    """Kills on one dataset; `endpoint` is a real S3 server's, its keys in the environment."""
+
+    def __init__(
+        self, folder: Path, seed: int, endpoint: str | None, say: Say, per_shard: int = 24
+    ) -> None:
+        self._folder = folder
+        self._random = random.Random(seed)
+        self._endpoint = endpoint
+        self._say = say
+        self._model = make_folder(folder / "model")
+        self._source = catalogue(folder / "input", shards=3, per_shard=per_shard)
+        self.outcome = Outcome()
+
+    def run(self, kills: int) -> Outcome:
+        """Rounds, on local disk and on S3 by turns, until `kills` kills are done."""
+        self._reference = self._undisturbed()
+        while (done := self.outcome.kills.total()) < kills:
+            number = len(list(self._folder.glob("round-*")))
+            with self._place(number) as (path, endpoint):
+                self._say(f"round {number}: {path} ({done} of {kills} kills so far)")
+                self._round(number, path, endpoint, min(KILLS_A_ROUND, kills - done))
+        return self.outcome
+
+    def _undisturbed(self) -> dict[tuple[str, str, str | None], object]:
+        folder = self._folder / "reference"
+        self._attempt(folder, str(folder / "out"), None, kills=0)
+        self._per_round = _begun(folder)
+        return _rows(existing_output(str(folder / "out")))[1]
+
+    @contextmanager
+    def _place(self, number: int) -> Iterator[tuple[str, str | None]]:
+        if self._endpoint is None or number % 2 == 0:
+            yield str(self._folder / f"round-{number}" / "out"), None
+            return
+        seed = self._random.randrange(1 << 30)
+        with FaultProxy(self._endpoint, FAULTY_SHARE, seed).running() as proxy:
+            yield f"s3://tests/chaos-{os.getpid()}-{number}", proxy.endpoint_url
+            self._say(f"  faults: {dict(proxy.seen)}")
+
+    def _round(self, number: int, path: str, endpoint: str | None, kills: int) -> None:
+        folder = self._folder / f"round-{number}"
+        self._attempt(folder, path, endpoint, kills)
+        self._judge(existing_output(path, self._endpoint if endpoint else None), folder)
+
+    def _attempt(self, folder: Path, path: str, endpoint: str | None, kills: int) -> None:
+        """Runs into `path` with up to `kills` kills until a run ends well (0: without Ray)."""
+        folder.mkdir(parents=True)
+        config = settings(self._source, path, self._model)
+        place = config.output.model_copy(update={"storage": Storage(endpoint_url=endpoint)})
+        config = config.model_copy(update={"output": place})
+        file = folder / "config.yaml"
+        file.write_text(yaml.safe_dump(config.model_dump(mode="json")))
+        environment = {
+            "CHAOS_TRACE": str(folder / "trace.log"),
+            "PYTHONPATH": os.pathsep.join(
+                [str(TRACE), str(Path.cwd()), os.environ.get("PYTHONPATH", "")]
+            ),
+        }
+        command = [*COMMAND, str(file), *([] if kills else ["--local"])]
+        failures = 0
+        while True:
+            victim = Victim(command, folder / "run.log", environment)
+            while victim.result() is None:
+                if kills and self._strike(victim, path, endpoint):
+                    kills -= 1
+                    failures = 0
+                else:
+                    time.sleep(0.5)
+            if victim.result() == 0:
+                return
+            if victim.result() != -9:
+                failures += 1
+                self._say(f"  ended with {victim.result()}: {victim.tail().strip()[-200:]}")
+            assert failures < 4, f"the run does not recover:\n{victim.tail()}"
+
+    def _strike(self, victim: Victim, path: str, endpoint: str | None) -> bool:
+        """Waits for a random moment and kills the next part; False if the run ended before."""
+        part = PARTS[self.outcome.kills.total() % len(PARTS)]
+        if self._random.random() < 0.25:
+            when, moment = "starting", self._seconds_in(self._random.uniform(1, 20))
+        else:
+            when, moment = "working", self._commits_in(path, endpoint, self._random.randint(1, 3))
+        if not _wait(lambda: victim.result() is not None or moment()):
+            victim.kill("driver")
+            raise AssertionError(f"the run hangs:\n{victim.tail()}")
+        time.sleep(self._random.uniform(0, 1.5))
+        if victim.result() is not None or not victim.kill(part):
+            return False
+        self.outcome.kills[part] += 1
+        self._say(f"  killed the {part} while {when}")
+        return True
+
+    def _seconds_in(self, seconds: float) -> Callable[[], bool]:
+        until = time.monotonic() + seconds
+        return lambda: time.monotonic() > until
+
+    def _commits_in(self, path: str, endpoint: str | None, more: int) -> Callable[[], bool]:
+        place = self._endpoint if endpoint else None
+
+        def commits() -> int:
+            output = Output(path, Storage(endpoint_url=place), {}, "", {})
+            return sum(1 for _ in commit_names(output))
+
+        wanted = commits() + more
+        return lambda: commits() >= wanted
+
+    def _judge(self, output: Output, folder: Path) -> None:
+        found = verify(output)
+        counts, rows = _rows(output)
+        self.outcome.problems += found.problems + found.warnings
+        self.outcome.planned += len(self._reference)
+        self.outcome.written += found.written
+        self.outcome.dead += found.dead
+        self.outcome.lost += len(self._reference.keys() - rows.keys())
+        self.outcome.duplicated += sum(counts.values()) - len(rows)
+        self.outcome.different += sum(
+            self._reference.get(name) != row for name, row in rows.items()
+        )
+        self.outcome.begun += _begun(folder)
+        self.outcome.needed += self._per_round
+        self._say(f"  {found.line()}")
+
+
+def _wait(true: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.3)
+    return True
+
+
+def _rows(output: Output) -> tuple[Counter[object], dict[tuple[str, str, str | None], object]]:
+    """Every edit and dead letter that a reader of the folder finds, and how often each."""
+    counts: Counter[object] = Counter()
+    rows: dict[tuple[str, str, str | None], object] = {}
+    for kind in ("edits", "dead"):
+        for name in storage.names(output.fs, f"{output.root}/{kind}"):
+            with output.fs.open(f"{output.root}/{kind}/{name}", "rb") as file:
+                for row in pq.read_table(file).to_pylist():
+                    key = (row["shard"], row["key"], row["edit"])
+                    counts[key] += 1
+                    rows[key] = (row.get("edited"), row.get("mask"), row.get("error_kind"))
+    return counts, rows
+
+
+def _begun(folder: Path) -> int:
+    trace = folder / "trace.log"
+    return sum(map(int, trace.read_text().split())) if trace.exists() else 0

@@ -1,0 +1,15 @@
+"""The short form of `make chaos`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.chaos.campaign import Campaign
+
+
+def test_runs_that_are_killed_end_with_exactly_the_planned_set(tmp_path: Path) -> None:
+    campaign = Campaign(tmp_path, seed=1, endpoint=None, say=print, per_shard=12)
+    outcome = campaign.run(kills=2)
+    assert outcome.kills == {"driver": 1, "actor": 1}
+    assert outcome.sound(), [outcome.line(), *outcome.problems]
+    assert outcome.planned == outcome.written + outcome.dead > 60

@@ -1,0 +1,96 @@
+"""One run in a process of its own, and ways to kill it or a part of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()", "run"]
+PARTS = ("driver", "actor", "node")
+
+
+class Victim:
+    """A running command."""
+
+    def __init__(self, command: list[str], log: Path, environment: dict[str, str]) -> None:
+        self._log = log
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                command, stdout=out, stderr=out, env={**os.environ, **environment}
+            )
+
+    def result(self) -> int | None:
+        """Its exit status; None while it runs."""
+        return self._process.poll()
+
+    def find(self, part: str) -> int | None:
+        """The process of a part: the driver itself, the model's actor, or the node's raylet."""
+        if part == "driver":
+            return self._process.pid
+        names = dict(_descendants(self._process.pid))
+        marks = {"actor": "ray::MapWorker", "node": "raylet/raylet"}
+        return next((pid for pid, name in names.items() if marks[part] in name), None)
+
+    def kill(self, part: str) -> bool:
+        """Kills a part with no warning; False where it is not there now.
+
+        With the driver or the node the whole run is over: waits until all of it is gone.
+        """
+        pid = self.find(part)
+        if pid is None:
+            return False
+        family = [pid for pid, _ in _descendants(self._process.pid)]
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        if part != "actor":
+            self._await_end(family)
+        return True
+
+    def _await_end(self, family: list[int]) -> None:
+        # Ray notices a dead driver or raylet by itself; what is left after a while is ended by id.
+        deadline = time.monotonic() + 60
+        while self._process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.2)
+        self._process.kill()
+        self._process.wait()
+        deadline = time.monotonic() + 10
+        while any(map(_alive, family)) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        for pid in filter(_alive, family):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def tail(self) -> str:
+        """The end of what it printed."""
+        return self._log.read_text(errors="replace")[-3000:]
+
+
+def _descendants(root: int) -> Iterator[tuple[int, str]]:
+    """(pid, command) of every process below `root`."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(entry.name))
+    waiting = [root]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        waiting += below
+        for pid in below:
+            with suppress(OSError):
+                command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
+                yield pid, command.decode(errors="replace")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False

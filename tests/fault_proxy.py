@@ -1,0 +1,125 @@
+"""An HTTP proxy before a real S3 server that fails some requests, as storage does on a bad day.
+
+Requests pass unchanged, the Host header too, so their signatures hold. Which requests fail, and
+how, comes from a seed and the order in which they arrive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import aiohttp
+from aiohttp import web
+
+FAULTS = ("throttled", "refused", "cut", "late", "lost")
+"""503 before it is done · connection reset before it is done · reply broken off in the middle ·
+reply held back · done, but the reply never comes."""
+
+ERRORS = {
+    "throttled": (503, "SlowDown", "Please reduce your request rate."),
+    "expired": (403, "ExpiredToken", "The provided token has expired."),
+}
+"""`expired` is no passing fault, and not among `FAULTS`."""
+
+
+class FaultProxy:
+    """`share` of all requests get one of `kinds`; `seen` counts what happened."""
+
+    def __init__(
+        self, upstream: str, share: float, seed: int = 0, kinds: tuple[str, ...] = FAULTS
+    ) -> None:
+        self.share = share
+        self.kinds = kinds
+        self.seen: Counter[str] = Counter()
+        self.endpoint_url = ""
+        self._upstream = upstream
+        self._random = random.Random(seed)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        fault = self._random.choice(self.kinds) if self._random.random() < self.share else "none"
+        self.seen[fault] += 1
+        body = await request.read()
+        if fault in ERRORS:
+            status, code, message = ERRORS[fault]
+            text = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+            return web.Response(status=status, text=text, content_type="application/xml")
+        if fault == "refused":
+            return self._reset(request)
+        status, headers, reply = await self._forward(request, body)
+        if fault == "late":
+            await asyncio.sleep(0.3)
+        if fault == "lost":
+            return self._reset(request)
+        if fault == "cut":
+            return await self._cut(request, status, headers, reply)
+        if request.method == "HEAD":
+            return web.StreamResponse(status=status, headers=headers)
+        return web.Response(status=status, headers=headers, body=reply)
+
+    async def _forward(
+        self, request: web.Request, body: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
+        assert self._session
+        dropped = {"expect", "transfer-encoding", "connection"}
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in dropped}
+        async with self._session.request(
+            request.method,
+            self._upstream + request.raw_path,
+            headers=headers,
+            data=body,
+            allow_redirects=False,
+        ) as reply:
+            kept = {k: v for k, v in reply.headers.items() if k.lower() not in dropped}
+            return reply.status, kept, await reply.read()
+
+    def _reset(self, request: web.Request) -> web.Response:
+        if request.transport:
+            request.transport.abort()
+        return web.Response(status=500)
+
+    async def _cut(
+        self, request: web.Request, status: int, headers: dict[str, str], body: bytes
+    ) -> web.StreamResponse:
+        if request.method == "HEAD" or not body:
+            return self._reset(request)
+        answer = web.StreamResponse(status=status, headers=headers)
+        answer.content_length = len(body)
+        await answer.prepare(request)
+        await answer.write(body[: len(body) // 2])
+        self._reset(request)
+        return answer
+
+    async def _serve(self, ready: threading.Event, stop: asyncio.Event) -> None:
+        app = web.Application(client_max_size=1 << 30)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        self._session = aiohttp.ClientSession(auto_decompress=False)
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        self.endpoint_url = f"http://{host}:{port}"
+        ready.set()
+        await stop.wait()
+        await self._session.close()
+        await runner.cleanup()
+
+    @contextmanager
+    def running(self) -> Iterator[FaultProxy]:
+        """Serves from a thread of its own."""
+        loop, stop, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
+        thread = threading.Thread(target=loop.run_until_complete, args=[self._serve(ready, stop)])
+        thread.start()
+        assert ready.wait(30)
+        try:
+            yield self
+        finally:
+            loop.call_soon_threadsafe(stop.set)
+            thread.join()
+            loop.close()

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.sinks.output import existing_output, open_output
+from tests.sinks.tables import run_config
+
+
+def test_a_run_goes_on_in_its_own_folder(tmp_path: Path) -> None:
+    config = run_config(str(tmp_path / "new" / "out"))
+    first = open_output(config, {"model_id": "tiny"})
+    assert open_output(config, {"model_id": "tiny"}) == first
+    read = existing_output(str(tmp_path / "new" / "out"))
+    assert (read.fingerprint, read.settings) == (first.fingerprint, first.settings)
+    assert pickle.loads(pickle.dumps(first)) == first
+
+
+def test_the_output_of_another_config_is_refused_with_the_difference(tmp_path: Path) -> None:
+    path = str(tmp_path / "out")
+    open_output(run_config(path), {"weights_hash": "aa"})
+    other = run_config(path, mask={"threshold": 0.4}, run={"chunk_rows": 4, "limit": 5})
+    with pytest.raises(UsageError) as refused:
+        open_output(other, {"weights_hash": "bb"})
+    lines = str(refused.value).splitlines()
+    assert path in lines[0]
+    assert lines[1:] == [
+        "  mask.threshold: 0.5 → 0.4",
+        '  model weights_hash: "aa" → "bb"',
+        "  run.limit: null → 5",
+    ]
+
+
+def test_what_does_not_change_results_may_change(tmp_path: Path) -> None:
+    path = str(tmp_path / "out")
+    open_output(run_config(path))
+    open_output(run_config(path, run={"chunk_rows": 4, "actors": 3}))
+
+
+def test_looking_makes_nothing(tmp_path: Path) -> None:
+    open_output(run_config(str(tmp_path / "out")), create=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "holiday.jpg").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"not empty \(it has holiday.jpg\)"):
+        open_output(run_config(str(tmp_path)))
+    with pytest.raises(UsageError, match=r"no run.json there"):
+        existing_output(str(tmp_path))
+
+
+@pytest.mark.parametrize("content", ["{", "[]", json.dumps({"format": 99})])
+def test_a_damaged_run_json_is_told(tmp_path: Path, content: str) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(UsageError, match=r"run.json: not "):
+        existing_output(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/sys/diffedit-out", "permission denied; check the folder's owner and mode"),
+        ("/dev/null/out", "Not a directory"),
+    ],
+)
+def test_no_way_to_write_is_one_clear_line(path: str, reason: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        open_output(run_config(path))
+    assert str(refused.value) == f"{path}: cannot write the output: {reason}"

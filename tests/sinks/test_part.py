@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.errors import RunError
+from pipeline.rows import Chunk
+from pipeline.sinks.commits import load_progress, read_commits
+from pipeline.sinks.output import Output, open_output
+from pipeline.sinks.part import runs, write_part
+from pipeline.sinks.sweep import sweep
+from pipeline.sinks.verify import verify
+from tests.sinks.tables import chunk_table, died, edited, passed, run_config, table
+
+MODEL = {"model": "tiny", "weights": "ab12"}
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Output:
+    return open_output(run_config(str(tmp_path / "out")), MODEL)
+
+
+class Shard:
+    def __init__(self, path: str, version: str = "v1") -> None:
+        self.path, self.version = path, version
+
+
+def files(output: Output) -> dict[str, bytes]:
+    root = Path(output.root)
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def test_a_part_counts_what_it_wrote(output: Output) -> None:
+    commit = write_part(output, chunk_table("a/00.tar", 0))
+    counts = (commit.rows, commit.planned, commit.written, commit.dead, commit.passed)
+    assert counts == (4, 5, 3, 2, 1)
+    assert commit.dead_by_kind == {"edit/nan": 1, "edit/undecodable": 1}
+    assert commit.ordinals == [(0, 3)]
+    assert {f.path.partition("/")[0] for f in commit.files} == {"edits", "webdataset", "dead"}
+    assert list(read_commits(output)) == [commit]
+
+
+def test_a_living_row_carries_its_whole_provenance(output: Output) -> None:
+    write_part(output, chunk_table("a/00.tar", 0))
+    (path,) = Path(output.root, "edits").iterdir()
+    row = pq.read_table(path).to_pylist()[0]
+    assert row["model"] == "tiny" and row["weights"] == "ab12"
+    assert row["fingerprint"] == output.fingerprint and row["code_version"]
+    assert row["shard"] == "a/00.tar" and row["key"] == "img.0" and row["edit"] == "blue"
+    assert row["seed"] == 11 and row["guidance_scale"] == 7.5 and row["score_edit_change"] == 3.0
+    assert json.loads(row["settings"])["mask"]["noise_maps"] == 10
+    assert row["source"]["bytes"].startswith(b"\xff\xd8") and row["source"]["path"].endswith(".jpg")
+
+
+def test_a_dead_letter_keeps_every_input_column(output: Output) -> None:
+    write_part(output, chunk_table("a/00.tar", 0))
+    (path,) = Path(output.root, "dead").iterdir()
+    edit, image = pq.read_table(path).to_pylist()
+    assert (edit["error_kind"], edit["edit"], edit["key"]) == ("nan", "green", "img.1")
+    assert image["image"] == b"not a picture" and image["columns"] == '{"sku": "A-1"}'
+    assert image["error_message"] and image["caption"] == "a red mug"
+
+
+def test_the_same_rows_give_the_same_bytes(output: Output, tmp_path: Path) -> None:
+    other = open_output(run_config(str(tmp_path / "other")), MODEL)
+    write_part(output, chunk_table("a/00.tar", 0))
+    write_part(other, chunk_table("a/00.tar", 0))
+    assert files(output) == files(other)
+
+
+def test_a_committed_chunk_is_not_written_again(output: Output) -> None:
+    commit = write_part(output, chunk_table("a/00.tar", 0))
+    before = files(output)
+    assert write_part(output, table([edited("a/00.tar", 0, 0, "blue")])) == commit
+    assert files(output) == before
+
+
+def test_an_attempt_that_was_killed_leaves_nothing_behind_the_next(output: Output) -> None:
+    write_part(output, chunk_table("a/00.tar", 0))
+    for record in Path(output.root, "commits").rglob("*.json"):
+        record.unlink()
+    commit = write_part(output, table([edited("a/00.tar", 0, 0, "blue")]))
+    assert commit.dead == 0 and not list(Path(output.root, "dead").iterdir())
+    assert not verify(output).problems
+
+
+def test_an_edit_that_vanished_between_plan_and_write_is_a_bug(output: Output) -> None:
+    with pytest.raises(AssertionError, match=r"\[3\]"):
+        write_part(output, table([edited("a", 0, 3, "blue", planned=2)]))
+    twice = edited("a", 0, 3, "blue")
+    with pytest.raises(AssertionError):
+        write_part(output, table([twice, twice]))
+    assert not list(read_commits(output))
+
+
+def test_a_chunk_with_nothing_to_write_is_committed_too(output: Output) -> None:
+    commit = write_part(output, table([passed(edited("a", 0, 0, "blue", last=True))]))
+    assert (commit.planned, commit.passed, commit.files) == (0, 1, [])
+    assert load_progress(output).finished(Shard("a"))
+
+
+def test_without_webdataset_there_is_no_tar(tmp_path: Path) -> None:
+    output = open_output(run_config(str(tmp_path / "out"), output={"webdataset": False}))
+    write_part(output, chunk_table("a", 0))
+    assert not Path(output.root, "webdataset").exists()
+    assert not verify(output).problems
+
+
+def test_hostile_names_stay_inside_the_output(output: Output) -> None:
+    row = edited("../../../etc/x y.tar", 0, 0, "a/../b", key="../../passwd.\x00\n", last=True)
+    write_part(output, table([row]))
+    assert not verify(output).problems
+    (tar,) = Path(output.root, "webdataset").iterdir()
+    with tarfile.open(tar) as opened:
+        for name in opened.getnames():
+            assert ".." not in name and name.count("/") == 2 and name.isprintable()
+
+
+def test_a_full_disk_ends_the_run_with_one_line(output: Output, monkeypatch) -> None:
+    import errno
+    import os
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("pipeline.storage.os.fsync", full)
+    with pytest.raises(RunError, match=r"cannot write a part: No space left on device$"):
+        write_part(output, chunk_table("a", 0))
+    monkeypatch.undo()
+    assert list(files(output)) == ["run.json"]
+
+
+def test_runs_of_ordinals() -> None:
+    assert runs([]) == []
+    assert runs([0, 1, 2, 5, 7, 8]) == [(0, 2), (5, 5), (7, 8)]
+
+
+def test_resume_knows_what_is_done_from_the_listing_alone(output: Output) -> None:
+    write_part(output, chunk_table("a", 0))
+    write_part(output, chunk_table("a", 2, last=True))
+    for record in Path(output.root, "commits").rglob("*.json"):
+        record.write_bytes(b"")
+    progress = load_progress(output)
+    assert list(progress.done(Shard("a"))) == [0, 2] and not progress.finished(Shard("a"))
+    assert list(progress.done(Shard("b"))) == []
+    write_part(output, chunk_table("a", 1))
+    assert load_progress(output).finished(Shard("a"))
+
+
+def test_a_shard_that_changed_is_refused(output: Output) -> None:
+    from pipeline.errors import UsageError
+
+    write_part(output, chunk_table("a/00.tar", 0))
+    with pytest.raises(UsageError, match=r"shard a/00.tar changed .* v1, now v2"):
+        load_progress(output).done(Shard("a/00.tar", "v2"))
+
+
+def test_sweep_removes_uncommitted_parts_and_nothing_else(output: Output) -> None:
+    write_part(output, chunk_table("a", 0))
+    kept = files(output)
+    write_part(output, chunk_table("a", 1))
+    for record in Path(output.root, "commits").rglob("00001-*.json"):
+        record.unlink()
+    Path(output.root, "edits", ".a-00009.parquet.12345678.tmp").write_bytes(b"half")
+    notes = Path(output.root, "edits", "notes.txt")
+    notes.write_text("mine")
+    removed = sweep(output, load_progress(output))
+    assert len(removed) == 4
+    notes.unlink()
+    assert files(output) == kept
+
+
+def test_chunk_of_a_table() -> None:
+    assert Chunk.of(chunk_table("a", 3, last=True)) == Chunk("a", "v1", 3, True)
+
+
+def test_a_rejected_edit_is_a_dead_letter_with_its_scores(output: Output) -> None:
+    row = edited("a", 0, 0, "blue")
+    rejected = {**row, **{k: v for k, v in died(row, "check", "rejected").items() if "error" in k}}
+    commit = write_part(output, table([rejected]))
+    assert (commit.written, commit.dead) == (0, 1)
+    (path,) = Path(output.root, "dead").iterdir()
+    (letter,) = pq.read_table(path).to_pylist()
+    assert letter["score_edit_change"] == 3.0 and "edited" not in letter

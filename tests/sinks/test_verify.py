@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.sinks.output import Output, open_output
+from pipeline.sinks.part import write_part
+from pipeline.sinks.verify import verify
+from tests.sinks.tables import chunk_table, run_config
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Output:
+    output = open_output(run_config(str(tmp_path / "out")))
+    for chunk in range(3):
+        write_part(output, chunk_table("a", chunk, last=chunk == 2))
+    return output
+
+
+def one(output: Output, pattern: str) -> Path:
+    (path,) = Path(output.root).glob(pattern)
+    return path
+
+
+def change_record(output: Output, **changes: object) -> None:
+    path = one(output, "commits/*/00001-*.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_sound_output_is_all_well(output: Output) -> None:
+    found = verify(output)
+    assert found.problems == found.warnings == []
+    assert found.line() == (
+        "3 chunks of 12 rows: planned 15, written 9, dead 6, passed 3; all well"
+    )
+
+
+def damage(pattern: str, how: Callable[[bytes], bytes]) -> Callable[[Output], None]:
+    def act(output: Output) -> None:
+        path = one(output, pattern)
+        path.write_bytes(how(path.read_bytes()))
+
+    return act
+
+
+def flip(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        (damage("edits/*-00001.parquet", flip), "checksum"),
+        (damage("webdataset/*-00001.tar", flip), "checksum"),
+        (damage("dead/*-00001.parquet", lambda data: data[:-9]), "bytes, but the record says"),
+        (damage("edits/*-00001.parquet", lambda data: b""), "bytes, but the record says"),
+        (lambda output: one(output, "edits/*-00001.parquet").unlink(), "missing"),
+        (lambda output: change_record(output, written=4), "planned 5, written 4, dead 2"),
+        (lambda output: change_record(output, rows=3), "3 rows, but 4 ordinals"),
+        (lambda output: change_record(output, fingerprint="0" * 16), "fingerprint"),
+        (lambda output: change_record(output, dead_by_kind={}), "by kind"),
+        (lambda output: change_record(output, files=[]), "rows of edits/, but no file"),
+        (lambda output: change_record(output, ordinals=[[3, 6]]), "committed in another chunk"),
+        (lambda output: change_record(output, ordinals=[[12, 15]]), "4 rows are missing"),
+    ],
+)
+def test_each_damage_is_told(output: Output, act: Callable[[Output], None], told: str) -> None:
+    act(output)
+    problems = verify(output).problems
+    assert problems
+    assert any(told in problem for problem in problems), problems
+
+
+def test_an_edit_that_is_in_two_chunks_is_told(output: Output) -> None:
+    write_part(output, chunk_table("a", 0, version="v1").set_column(2, "chunk", [[3] * 6]))
+    assert any("committed in another chunk" in problem for problem in verify(output).problems)
+
+
+def test_an_unfinished_run_is_only_a_warning(output: Output) -> None:
+    one(output, "commits/*/00001-*.json").unlink()
+    found = verify(output)
+    assert found.problems == []
+    assert len(found.warnings) == 4 and any("not finished" in w for w in found.warnings)
