@@ -68,7 +68,7 @@ PRESETS = {
         autoencoder=Plan(steps=2400, batch=16, learning_rate=1e-3, save_every=200),
         unet_channels=(64, 96, 128),
         text_width=128,
-        denoiser=Plan(steps=6000, batch=32, learning_rate=1e-3, average=0.998),
+        denoiser=Plan(steps=4500, batch=16, learning_rate=8e-4, average=0.998),
     ),
     "full": Preset(
         scenes=100_000,

@@ -1,0 +1,283 @@
+"""The scenes protocol: edits of held-out scenes against their true masks and counterfactuals.
+
+Drives the same engine, paste-back and settings as a run, and diffusers' own DiffEdit pipeline on
+the same model, photos, seeds and settings as the reference. Knows no dataset.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from pipeline.config import RunConfig
+from pipeline.demo.make_data import planned_edits
+from pipeline.demo.photos import HELD_OUT
+from pipeline.demo.scenes import Scene
+from pipeline.demo.scores import (
+    Interval,
+    Picture,
+    Region,
+    interval,
+    mask_scores,
+    psnr,
+    region_scores,
+    seen_colour,
+)
+from pipeline.diffusion.diffedit import Settings, Target, diffedit
+from pipeline.diffusion.noise import row_seed
+from pipeline.images.bucket import to_model
+from pipeline.images.paste import paste_back
+from pipeline.section import build
+
+KINDS = ("colour", "object", "background")
+SHEET_EDITS = 24
+BATCH = 8
+"""Scenes edited together."""
+Scores = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One edit of one held-out scene."""
+
+    number: int
+    kind: str
+    scene: Scene
+    wanted: Scene
+
+    def true_region(self, size: int) -> Region:
+        """What the edit should touch, (size, size); of a new object, both outlines."""
+        thing = self.scene.mask(size)
+        if self.kind == "background":
+            return ~thing
+        return thing | self.wanted.mask(size)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an editor made of a case: its mask, its picture, and that without paste-back."""
+
+    case: Case
+    mask: Region
+    picture: Picture
+    unpasted: Picture | None = None
+
+
+def evaluate(
+    config: RunConfig,
+    rows: int,
+    output: Path,
+    *,
+    first: int = HELD_OUT,
+    reference_rows: int | None = None,
+) -> dict[str, Any]:
+    """Edits `rows` scenes in three ways each and writes metrics.json, table.md and sheet.png.
+
+    `reference_rows` limits the slow reference (None: all rows, 0: none). Of the config the
+    sections model, mask, invert, edit and run.seed count. Returns what metrics.json holds.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    model = build(config.model)
+    outcomes = list(edit_cases(model, config, cases(rows, first)))
+    metrics: dict[str, Any] = summary(outcomes)
+    reference = cases(rows if reference_rows is None else reference_rows, first)
+    if reference:
+        metrics["reference"] = summary(reference_edits(model, config, reference))
+    (output / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
+    (output / "table.md").write_text(table(metrics))
+    sheet(outcomes[:SHEET_EDITS]).save(output / "sheet.png")
+    return metrics
+
+
+def cases(rows: int, first: int = HELD_OUT) -> list[Case]:
+    """Colour, object and background edit of the scenes first … first + rows − 1."""
+    return [
+        Case(number, kind, scene, wanted)
+        for number in range(first, first + rows)
+        for scene in [Scene.draw(number)]
+        for kind, wanted in planned_edits(scene, number).items()
+    ]
+
+
+def edit_cases(model: Any, config: RunConfig, todo: Sequence[Case]) -> Iterator[Outcome]:
+    """This project's edits of the cases, as a run makes them."""
+    settings, edit = Settings.of(config), config.edit
+    for start in range(0, len(todo), BATCH * len(KINDS)):
+        batch = todo[start : start + BATCH * len(KINDS)]
+        numbers = list(dict.fromkeys(case.number for case in batch))
+        photos = {case.number: np.asarray(case.scene.render(model.resolution)) for case in batch}
+        sides = (model.resolution, model.resolution)
+        images = torch.stack([to_model(photos[number], sides) for number in numbers])
+        targets = [_target(config, numbers.index(case.number), case) for case in batch]
+        seeds = [_seed(config, number) for number in numbers]
+        result = diffedit(model, images.to(model.device), targets, seeds, settings)
+        for case, edited in zip(batch, result.edits, strict=True):
+            photo = photos[case.number]
+            picture = images[numbers.index(case.number)] if edited.image is None else edited.image
+            pasted, _ = paste_back(photo, picture, edited.mask, edit.paste_back, edit.feather)
+            unpasted, mask = paste_back(photo, picture, edited.mask, "none", edit.feather)
+            yield Outcome(case, mask > 127, pasted, unpasted)
+
+
+def reference_edits(model: Any, config: RunConfig, todo: Sequence[Case]) -> Iterator[Outcome]:
+    """diffusers' StableDiffusionDiffEditPipeline, one picture at a time, as its manual shows."""
+    pipeline = _reference(config)
+    steps, scale = config.edit.steps, config.edit.guidance_scale
+    for case in todo:
+        photo = case.scene.render(model.resolution)
+        source, target = case.scene.caption, case.wanted.caption
+        draw = torch.Generator().manual_seed(_seed(config, case.number))
+        mask = pipeline.generate_mask(
+            photo,
+            target,
+            source_prompt=source,
+            num_maps_per_mask=config.mask.noise_maps,
+            mask_encode_strength=config.mask.strength,
+            mask_thresholding_ratio=config.mask.clamp,
+            num_inference_steps=steps,
+            guidance_scale=scale,
+            generator=draw,
+        )
+        latents = pipeline.invert(
+            source,
+            photo,
+            num_inference_steps=steps,
+            inpaint_strength=config.invert.encoding_ratio,
+            guidance_scale=scale,
+            generator=draw,
+        ).latents
+        edited = pipeline(
+            target,
+            mask_image=mask.copy(),
+            image_latents=latents,
+            inpaint_strength=config.invert.encoding_ratio,
+            num_inference_steps=steps,
+            guidance_scale=scale,
+            negative_prompt=source,
+            generator=draw,
+        ).images[0]
+        grid = torch.from_numpy(mask[0] > 0)
+        picture = to_model(np.asarray(edited), photo.size)
+        unpasted, outline = paste_back(np.asarray(photo), picture, grid, "none", 0.0)
+        yield Outcome(case, outline > 127, unpasted)
+
+
+def score(outcome: Outcome) -> Scores:
+    """Every score of one edit; those without paste-back are named unpasted_…."""
+    case, side = outcome.case, outcome.mask.shape[0]
+    original = np.asarray(case.scene.render(side))
+    wanted = np.asarray(case.wanted.render(side))
+    region = case.true_region(side)
+    scores = mask_scores(outcome.mask, region)
+    pictures = {"": outcome.picture, "unpasted_": outcome.unpasted}
+    for prefix, picture in pictures.items():
+        if picture is None:
+            continue
+        found = region_scores(picture, wanted, region)
+        found["background_psnr"] = psnr(picture, original, ~region)
+        found["right_colour"] = float(seen_colour(picture, case.wanted) == case.wanted.thing.colour)
+        scores |= {prefix + name: value for name, value in found.items()}
+    return scores
+
+
+def summary(outcomes: Iterable[Outcome]) -> dict[str, dict[str, dict[str, float]]]:
+    """kind → score → mean with its 95 % interval."""
+    values: dict[str, defaultdict[str, list[float]]] = {kind: defaultdict(list) for kind in KINDS}
+    for outcome in outcomes:
+        for name, value in score(outcome).items():
+            values[outcome.case.kind][name].append(value)
+    return {
+        kind: {name: asdict(interval(numbers)) for name, numbers in scores.items()}
+        for kind, scores in values.items()
+    }
+
+
+def table(metrics: dict[str, Any]) -> str:
+    """metrics.json for people, in Markdown: a row a score, ours beside the reference's."""
+    reference = metrics.get("reference", {})
+    columns = [(kind, metrics[kind]) for kind in KINDS]
+    columns += [(f"{kind}, reference", reference[kind]) for kind in KINDS if kind in reference]
+    names = list(dict.fromkeys(name for _, scores in columns for name in scores))
+    lines = ["| score | " + " | ".join(title for title, _ in columns) + " |"]
+    lines.append("|---" * (len(columns) + 1) + "|")
+    for name in names:
+        cells = [_cell(scores.get(name)) for _, scores in columns]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def sheet(outcomes: Sequence[Outcome], columns: int = 4) -> Image.Image:
+    """Per edit: the photo, the mask, the edit and the true counterfactual, side by side."""
+    side = outcomes[0].mask.shape[0]
+    rows = -(-len(outcomes) // columns)
+    gap = 8
+    page = Image.new("RGB", (columns * (4 * side + gap), rows * (side + gap)), "white")
+    for place, outcome in enumerate(outcomes):
+        tiles = [
+            outcome.case.scene.render(side),
+            Image.fromarray(outcome.mask.astype(np.uint8) * 255),
+            Image.fromarray(outcome.picture),
+            outcome.case.wanted.render(side),
+        ]
+        top, left = place // columns * (side + gap), place % columns * (4 * side + gap)
+        for number, tile in enumerate(tiles):
+            page.paste(tile, (left + number * side, top))
+    return page
+
+
+def _target(config: RunConfig, image: int, case: Case) -> Target:
+    return Target(
+        image,
+        case.scene.caption,
+        case.wanted.caption,
+        config.mask.strength,
+        config.invert.encoding_ratio,
+        config.edit.guidance_scale,
+    )
+
+
+def _seed(config: RunConfig, number: int) -> int:
+    return row_seed(config.run.seed, "scenes", str(number))
+
+
+def _cell(found: dict[str, float] | None) -> str:
+    if found is None:
+        return "–"
+    value = Interval(**found)
+    return f"{value.mean:.3g} ({value.low:.3g}–{value.high:.3g})"
+
+
+def _reference(config: RunConfig) -> Any:
+    from diffusers import (
+        DDIMInverseScheduler,
+        StableDiffusionDiffEditPipeline,
+        StableDiffusionPipeline,
+    )
+
+    from pipeline.models import _folder
+
+    folder = _folder.find(config.model.path, config.model.revision)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        plain: Any = StableDiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]
+            folder, torch_dtype=torch.float32, safety_checker=None
+        )
+        parts = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
+        pipeline: Any = StableDiffusionDiffEditPipeline(  # type: ignore[no-untyped-call]
+            **{part: getattr(plain, part) for part in parts},
+            inverse_scheduler=DDIMInverseScheduler.from_config(plain.scheduler.config),  # type: ignore[no-untyped-call]
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline

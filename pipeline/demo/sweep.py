@@ -1,0 +1,119 @@
+"""Which settings suit the demo model: the mask's first, then how far to invert and how to guide.
+
+`python -m pipeline.demo.sweep CONFIG OUT.md` writes its tables as Markdown. It uses held-out scenes
+that the evaluation doesn't, so that the choice is not made on the test.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline.config import RunConfig, load
+from pipeline.demo.evaluate import KINDS, Case, cases, edit_cases, score
+from pipeline.demo.photos import HELD_OUT
+from pipeline.demo.scores import interval, mask_scores
+from pipeline.diffusion.diffedit import Settings, Target, diffedit
+from pipeline.images.bucket import to_model
+from pipeline.images.paste import paste_back
+from pipeline.section import build
+
+FIRST = HELD_OUT + 500_000
+"""Far from the scenes that `evaluate` and `make_data` draw."""
+STRENGTHS = (0.3, 0.4, 0.5, 0.6, 0.7)
+MAPS = (5, 10, 20)
+CUTS = (0.6, 0.8, 1.0, 1.2, 1.5, 1.8, 2.1)
+RATIOS = (0.5, 0.6, 0.7, 0.8, 0.9)
+GUIDANCE = (2.0, 4.0, 7.5)
+SHOWN = ("region_psnr", "region_delta_e", "right_colour", "unpasted_background_psnr")
+UNCLIPPED = 64.0
+"""A clamp that clips nothing on a 16×16 grid."""
+
+
+def changed(config: RunConfig, section: str, **values: Any) -> RunConfig:
+    """The config with some keys of one section replaced."""
+    return config.model_copy(update={section: getattr(config, section).model_copy(update=values)})
+
+
+def mask_table(model: Any, config: RunConfig, todo: Sequence[Case]) -> list[str]:
+    """Mean IoU by strength, maps and cut.
+
+    With a map clipped at `clamp` means and rescaled to 0..1, "above the threshold" says "above
+    clamp · threshold means": only that product, the cut, matters, so one map serves all cuts.
+    """
+    lines = ["| kind | strength | maps | " + " | ".join(f"cut {cut:g}" for cut in CUTS) + " |"]
+    lines.append("|---" * (3 + len(CUTS)) + "|")
+    pairs = [(strength, config.mask.noise_maps) for strength in STRENGTHS]
+    pairs += [(config.mask.strength, maps) for maps in MAPS if maps != config.mask.noise_maps]
+    for strength, maps in pairs:
+        heats = _heats(model, changed(config, "mask", strength=strength, noise_maps=maps), todo)
+        for kind in KINDS:
+            found = [f"{_iou(model, heats, todo, kind, cut):.3f}" for cut in CUTS]
+            lines.append(f"| {kind} | {strength:g} | {maps} | " + " | ".join(found) + " |")
+    return lines
+
+
+def edit_table(model: Any, config: RunConfig, todo: Sequence[Case]) -> list[str]:
+    """The colour and object edits' scores by encoding ratio and guidance."""
+    lines = ["| kind | ratio | guidance | " + " | ".join(SHOWN) + " |"]
+    lines.append("|---" * (3 + len(SHOWN)) + "|")
+    for ratio in RATIOS:
+        for scale in GUIDANCE:
+            chosen = changed(config, "invert", encoding_ratio=ratio)
+            chosen = changed(chosen, "edit", guidance_scale=scale)
+            outcomes = list(edit_cases(model, chosen, todo))
+            for kind in KINDS:
+                scores = [score(outcome) for outcome in outcomes if outcome.case.kind == kind]
+                found = [interval([one[name] for one in scores]).mean for name in SHOWN]
+                cells = " | ".join(f"{value:.3g}" for value in found)
+                lines.append(f"| {kind} | {ratio:g} | {scale:g} | {cells} |")
+    return lines
+
+
+def _heats(model: Any, config: RunConfig, todo: Sequence[Case]) -> list[torch.Tensor]:
+    """Each case's map in units of its own mean, (h, w)."""
+    sides = (model.resolution, model.resolution)
+    photos = [to_model(np.asarray(case.scene.render(sides)), sides) for case in todo]
+    mask = config.mask
+    settings = Settings(config.edit.steps, mask.noise_maps, UNCLIPPED, threshold=0.999)
+    targets = [
+        Target(i, case.scene.caption, case.wanted.caption, mask.strength)
+        for i, case in enumerate(todo)
+    ]
+    seeds = [case.number for case in todo]
+    # With such a threshold no mask has a cell, so nothing is inverted or denoised.
+    result = diffedit(model, torch.stack(photos), targets, seeds, settings)
+    return [edited.heat * UNCLIPPED for edited in result.edits]
+
+
+def _iou(
+    model: Any, heats: Sequence[torch.Tensor], todo: Sequence[Case], kind: str, cut: float
+) -> float:
+    side = model.resolution
+    blank = np.zeros((side, side, 3), dtype=np.uint8)
+    values = []
+    for heat, case in zip(heats, todo, strict=True):
+        if case.kind == kind:
+            grown = paste_back(blank, torch.zeros(3, side, side), heat > cut, "none", 0.0)[1] > 127
+            values.append(mask_scores(grown, case.true_region(side))["mask_iou"])
+    return interval(values).mean
+
+
+def main(config_path: str, output: str, mask_rows: int = 24, edit_rows: int = 8) -> None:
+    """Sweeps around the settings of a config and writes both tables."""
+    config = load(config_path)
+    model = build(config.model)
+    lines = [f"Masks, {mask_rows} scenes: mean IoU.", ""]
+    lines += mask_table(model, config, cases(mask_rows, FIRST))
+    lines += ["", f"Edits, {edit_rows} scenes, as pasted back.", ""]
+    lines += edit_table(model, config, cases(edit_rows, FIRST))
+    Path(output).write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:3])
