@@ -4,7 +4,7 @@ BIN := .venv/bin
 export RAY_USAGE_STATS_ENABLED := 0
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: demo test lint tools clean
+.PHONY: demo test chaos lint tools clean
 
 .venv/.stamp: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -19,6 +19,9 @@ demo: .venv/.stamp ## recolour a small product catalogue, end to end
 
 test: .venv/.stamp tools ## all tests
 	$(BIN)/python -m pytest -q
+
+chaos: .venv/.stamp tools ## kill runs at KILLS random moments, resume them, count
+	$(BIN)/python -m jobs.chaos --kills $(or $(KILLS),30)
 
 lint: .venv/.stamp ## ruff, mypy, import contracts
 	$(BIN)/ruff check .

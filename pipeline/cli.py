@@ -60,7 +60,7 @@ def run(
     from pipeline.progress import progress, summary
 
     settings = configs.load(config, overrides or [])
-    with progress(settings, console) as watch:
+    with progress(console) as watch:
         tally = run_config(settings, local=local, verbose=verbose, watch=watch)
     console.print(summary(settings, tally))
 
@@ -185,6 +185,25 @@ def dead_show(
         raise UsageError(f"{folder}: no dead letter of a row with the key {key!r}")
     for row in found:
         print(letter(row))
+
+
+@dead.command("replay")
+def dead_replay(
+    folder: Folder,
+    overrides: Overrides = None,
+    kind: Annotated[list[str] | None, typer.Option(help="Only letters of this kind.")] = None,
+    endpoint_url: Endpoint = None,
+) -> None:
+    """Run dead letters again after a fix, into the same output, still exactly once.
+
+    Example: diffedit dead replay out/edits input.max_pixels=200000000 --kind too_large
+    """
+    from pipeline.engine.replay import replay
+    from pipeline.progress import counts, progress
+
+    with progress(console) as watch:
+        tally = replay(folder, endpoint_url, overrides or [], kind or [], watch)
+    console.print(counts(tally) if tally.chunks else "no dead letter to run again", soft_wrap=True)
 
 
 class Format(StrEnum):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def progress(config: RunConfig, console: Console) -> Iterator[Watch]:
+def progress(console: Console) -> Iterator[Watch]:
     """A live bar; yields the function that moves it."""
     columns = (
         SpinnerColumn(),
@@ -53,7 +53,7 @@ def progress(config: RunConfig, console: Console) -> Iterator[Watch]:
             bar.update(
                 task,
                 completed=tally.rows,
-                total=tally.expected_rows,
+                total=tally.expected_rows or None,
                 rate=rate,
                 edits=tally.written,
                 dead=tally.dead,
@@ -67,13 +67,18 @@ def summary(config: RunConfig, tally: Tally) -> str:
     where = f"output: {config.output.path}"
     if not tally.chunks:
         return f"nothing to do: every chunk of {config.input.path} is committed already\n{where}"
+    return f"{counts(tally)}\n{where}"
+
+
+def counts(tally: Tally) -> str:
+    """Counts that add up, and the commonest reasons of dead letters."""
     lines = [
         f"{tally.rows} images: planned {tally.planned} = "
         f"written {tally.written} + dead {tally.dead}; passed {tally.passed}"
     ]
     if tally.dead:
         lines.append(f"dead letters, {tally.commonest()}")
-    return "\n".join([*lines, where])
+    return "\n".join(lines)
 
 
 def plan_table(estimate: Estimate) -> Table:

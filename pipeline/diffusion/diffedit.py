@@ -47,7 +47,14 @@ class Settings:
     def of(cls, config: RunConfig) -> Settings:
         """The settings of a run's config."""
         mask = config.mask
-        return cls(config.edit.steps, mask.noise_maps, mask.clamp, mask.threshold, mask.dilate)
+        return cls(
+            config.edit.steps,
+            mask.noise_maps,
+            mask.clamp,
+            mask.threshold,
+            mask.dilate,
+            config.edit.solver,
+        )
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,8 @@ def diffedit(
     """Edits a batch: images float32 RGB in [-1, 1], sides multiples of the latent's; one seed each.
 
     A target's result depends on its image, its seed, its texts and numbers and the settings alone,
-    but for rounding. Where the mask is empty there is nothing to edit, and nothing is spent on it.
+    but for rounding. Where the mask is empty there is nothing to edit, and where it is full nothing
+    was found: neither is denoised.
     A target whose numbers stop being finite has its error set; the others are not touched by it.
     """
     if not targets:
@@ -107,7 +115,8 @@ def diffedit(
     heat_Thw = heat_maps(denoiser, schedule, x0_ICHW, noise_INCHW, contrasts, settings.clamp, cost)
     mask_Thw = binary(heat_Thw, settings.threshold, settings.dilate)
     # A NaN is above no threshold, so a target with NaN in its map is not alive either.
-    alive = [i for i, some in enumerate(mask_Thw.flatten(1).any(1).tolist()) if some]
+    partial = mask_Thw.flatten(1).any(1) & ~mask_Thw.flatten(1).all(1)
+    alive = [i for i, some in enumerate(partial.tolist()) if some]
     images = _decoded(denoiser, schedule, x0_ICHW, mask_Thw, targets, alive, settings, cost)
     edits = [
         _edited(mask_hw, heat_hw, images.get(i))

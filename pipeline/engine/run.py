@@ -15,6 +15,7 @@ from pipeline.errors import Interrupted, RunError
 from pipeline.prompts._rule import Rule
 from pipeline.section import build
 from pipeline.sinks.commits import load_progress
+from pipeline.sinks.lease import writing
 from pipeline.sinks.output import Output, open_output
 from pipeline.sinks.sweep import sweep
 from pipeline.sources._chunks import require_columns
@@ -33,16 +34,18 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
     rule: Rule = build(config.prompts)
     shards = source.shards()
     require_columns(source, rule.columns())
-    output = open_output(config)
-    progress = load_progress(output)
-    left = todo(shards, progress)
-    sweep(output, progress)
     tally = Tally(config.run.max_dead_share)
-    if not left:
+    output = open_output(config)
+    if not todo(shards, load_progress(output)):
         return tally
-    tally.expected_rows = expected_rows(source, left, config)
-    with _interruptible():
-        tally = (_locally if local else _on_ray)(config, left, output, tally, watch, verbose)
+    with interruptible(), writing(output) as output:
+        # What another run committed before it gave up the lease counts too.
+        progress = load_progress(output)
+        left = todo(shards, progress)
+        sweep(output, progress)
+        if left:
+            tally.expected_rows = expected_rows(source, left, config)
+            tally = (_locally if local else _on_ray)(config, left, output, tally, watch, verbose)
     assert tally.planned == tally.written + tally.dead, "an edit was lost between plan and write"
     tally.check(final=True)
     return tally
@@ -97,7 +100,8 @@ def _polled(actor: Any, watch: Watch) -> Iterator[None]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
+    """Turns Ctrl-C (and a SIGTERM that the command line maps to it) into Interrupted."""
     try:
         yield
     except KeyboardInterrupt:

@@ -35,6 +35,8 @@ Outcome = Row | RowError
 """The result columns of one planned edit, or why there are none."""
 
 CODEC_THREADS = 4
+BATCH = 64
+"""Images edited together at most: every level of their inversions is held on the device."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,8 @@ class Edit:
     def _pasted(self, job: Job, edited: Edited) -> tuple[Any, Any]:
         """(H, W, 3) edited picture and (H, W) mask, uint8, of the photo's own size."""
         if edited.image is None:
-            return job.pixels, np.zeros(job.pixels.shape[:2], np.uint8)
+            everywhere = 255 if edited.state == "full" else 0
+            return job.pixels, np.full(job.pixels.shape[:2], everywhere, np.uint8)
         paste = self._config.edit
         return paste_back(job.pixels, edited.image, edited.mask, paste.paste_back, paste.feather)
 
@@ -156,7 +159,7 @@ def _by_size(jobs: Sequence[Job]) -> list[list[Job]]:
     groups: defaultdict[tuple[int, int], list[Job]] = defaultdict(list)
     for job in jobs:
         groups[job.size].append(job)
-    return list(groups.values())
+    return [jobs[i : i + BATCH] for jobs in groups.values() for i in range(0, len(jobs), BATCH)]
 
 
 def _each(job: Job, outcome: list[Outcome] | RowError) -> list[Outcome]:

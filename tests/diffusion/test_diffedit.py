@@ -120,13 +120,20 @@ def test_with_a_frozen_noise_editing_undoes_inverting() -> None:
     torch.testing.assert_close(back, x0, rtol=1e-4, atol=1e-4)
 
 
-def test_a_full_mask_is_plain_ddim_from_the_inverted_latent(
+def test_a_full_mask_is_told_and_nothing_is_spent_on_it(
     model: StableDiffusion, pictures: Tensor
 ) -> None:
     settings = replace(SETTINGS, dilate=16)
-    (edited,) = diffedit(model, pictures[:1], TARGETS[:1], SEEDS[:1], settings).edits
-    assert edited.state == "full"
+    result = diffedit(model, pictures[:1], TARGETS[:1], SEEDS[:1], settings)
+    assert (result.edits[0].state, result.edits[0].image) == ("full", None)
+    assert result.cost.evaluations == 2 * settings.noise_maps
+    assert result.cost.decodes == 0
 
+
+def test_an_edit_everywhere_is_plain_ddim_from_the_inverted_latent(
+    model: StableDiffusion, pictures: Tensor
+) -> None:
+    settings = SETTINGS
     scheduler = type(model._scheduler).from_config(model._scheduler.config, set_alpha_to_one=True)
     scheduler.set_timesteps(settings.steps)
     schedule = Schedule.of(model, settings.steps)
@@ -135,8 +142,11 @@ def test_a_full_mask_is_plain_ddim_from_the_inverted_latent(
     for time in scheduler.timesteps[-7:]:
         empty, target = model._unet(x.repeat(2, 1, 1, 1), time, text).sample.chunk(2)
         x = scheduler.step(empty + 7.5 * (target - empty), time, x).prev_sample
-    assert edited.image is not None
-    torch.testing.assert_close(edited.image, model.decode(x)[0], rtol=1e-4, atol=1e-4)
+    everywhere = torch.ones(1, *x.shape[-2:], dtype=torch.bool)
+    trajectory = invert(model, schedule, model.encode(pictures[:1]), [7], "ddim", Cost())
+    decoding = [Decoding(0, 7, "a blue lamp", 7.5)]
+    found = edit(model, schedule, trajectory, everywhere, decoding, "ddim", Cost())
+    torch.testing.assert_close(found, x, rtol=1e-4, atol=1e-4)
 
 
 def test_the_reference_leaves_noise_in_the_background_and_ours_does_not(

@@ -1,0 +1,69 @@
+"""Dead letters once more, through the same stages, in this process. Knows no storage format."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+
+from pipeline.config import RunConfig, parse
+from pipeline.engine.run import Watch, interruptible
+from pipeline.engine.tally import Tally
+from pipeline.rows import PLAN_SCHEMA
+from pipeline.sinks.commits import load_progress
+from pipeline.sinks.lease import writing
+from pipeline.sinks.output import Output, existing_output
+from pipeline.sinks.part import write_part
+from pipeline.sinks.replay import load, replayable
+from pipeline.sinks.sweep import sweep
+from pipeline.stages import Check, Edit, Plan
+
+
+def replay(
+    folder: str,
+    endpoint_url: str | None,
+    overrides: Sequence[str],
+    kinds: Collection[str],
+    watch: Watch,
+) -> Tally:
+    """Runs the dead letters of `kinds` (empty: of any) again and commits what they become.
+
+    `overrides` change the settings of the run (`input.max_pixels=200000000`); the new rows say so
+    in their fingerprint. Letters of the stage `read` stay: what could not be read is not in them.
+    """
+    there = existing_output(folder, endpoint_url)
+    config = _settings(there, overrides)
+    here = replace(there, settings=config.result_settings(), fingerprint=config.fingerprint())
+    tally = Tally(max_dead_share=1)
+    with interruptible(), writing(here) as output:
+        progress = load_progress(output)
+        sweep(output, progress)
+        output = replace(output, replay=progress.replays() + 1)
+        paths = replayable(output, kinds)
+        if paths:
+            _run(config, output, paths, kinds, tally, watch)
+    return tally
+
+
+def _run(
+    config: RunConfig,
+    output: Output,
+    paths: Sequence[str],
+    kinds: Collection[str],
+    tally: Tally,
+    watch: Watch,
+) -> None:
+    plan, edit, check = Plan(config), Edit(config), Check(config)
+    for path in paths:
+        unplanned, planned = load(output, path, kinds)
+        rows = pa.concat_tables([plan(unplanned), planned.select(PLAN_SCHEMA.names)])
+        if len(rows):
+            tally.add(write_part(output, check(edit(rows))))
+            watch(tally)
+
+
+def _settings(there: Output, overrides: Sequence[str]) -> RunConfig:
+    place = {"path": there.path, "storage": there.storage.model_dump()}
+    raw = {**there.settings, "output": {**there.settings["output"], **place}}
+    return parse(raw, f"{there.path}/run.json", overrides)
