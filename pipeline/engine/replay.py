@@ -38,11 +38,11 @@ def replay(
     tally = Tally(max_dead_share=1)
     with interruptible(), writing(here) as output:
         progress = load_progress(output)
-        sweep(output, progress)
         output = replace(output, replay=progress.replays() + 1)
         paths = replayable(output, kinds)
         if paths:
             _run(config, output, paths, kinds, tally, watch)
+        sweep(output, load_progress(output))
     return tally
 
 

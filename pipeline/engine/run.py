@@ -40,12 +40,11 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
         return tally
     with interruptible(), writing(output) as output:
         # What another run committed before it gave up the lease counts too.
-        progress = load_progress(output)
-        left = todo(shards, progress)
-        sweep(output, progress)
+        left = todo(shards, load_progress(output))
         if left:
             tally.expected_rows = expected_rows(source, left, config)
             tally = (_locally if local else _on_ray)(config, left, output, tally, watch, verbose)
+        sweep(output, load_progress(output))
     assert tally.planned == tally.written + tally.dead, "an edit was lost between plan and write"
     tally.check(final=True)
     return tally
