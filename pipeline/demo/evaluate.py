@@ -10,7 +10,7 @@ import json
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipeline.config import RunConfig
+from pipeline.config import Edit, Invert, Mask
 from pipeline.demo.make_data import planned_edits
 from pipeline.demo.photos import HELD_OUT
 from pipeline.demo.scenes import Scene
@@ -36,6 +36,8 @@ from pipeline.diffusion.diffedit import Settings, Target, diffedit
 from pipeline.diffusion.noise import row_seed
 from pipeline.images.bucket import to_model
 from pipeline.images.paste import paste_back
+from pipeline.models import _folder
+from pipeline.models.stable_diffusion import Config
 from pipeline.section import build
 
 KINDS = ("colour", "object", "background")
@@ -43,6 +45,23 @@ SHEET_EDITS = 24
 BATCH = 8
 """Scenes edited together."""
 Scores = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The sections of a run's config that decide an edit; the defaults are a run's defaults."""
+
+    model: Config
+    mask: Mask = field(default_factory=Mask)
+    invert: Invert = field(default_factory=Invert)
+    edit: Edit = field(default_factory=Edit)
+    seed: int = 0
+
+    @property
+    def settings(self) -> Settings:
+        """What the engine shares among targets."""
+        mask = self.mask
+        return Settings(self.edit.steps, mask.noise_maps, mask.clamp, mask.threshold, mask.dilate)
 
 
 @dataclass(frozen=True)
@@ -73,29 +92,25 @@ class Outcome:
 
 
 def evaluate(
-    config: RunConfig,
-    rows: int,
-    output: Path,
-    *,
-    first: int = HELD_OUT,
-    reference_rows: int | None = None,
-) -> dict[str, Any]:
+    output: Path, rows: int, model: str = "demo", *, reference_rows: int | None = None
+) -> str:
     """Edits `rows` scenes in three ways each and writes metrics.json, table.md and sheet.png.
 
-    `reference_rows` limits the slow reference (None: all rows, 0: none). Of the config the
-    sections model, mask, invert, edit and run.seed count. Returns what metrics.json holds.
+    `model` is as model.path in a config; `reference_rows` limits the slow reference (None: all
+    rows, 0: none). Returns the table.
     """
     output.mkdir(parents=True, exist_ok=True)
-    model = build(config.model)
-    outcomes = list(edit_cases(model, config, cases(rows, first)))
+    setup = Setup(Config(path=model))
+    loaded = build(setup.model)
+    outcomes = list(edit_cases(loaded, setup, cases(rows)))
     metrics: dict[str, Any] = summary(outcomes)
-    reference = cases(rows if reference_rows is None else reference_rows, first)
+    sheet(outcomes[:SHEET_EDITS]).save(output / "sheet.png")
+    reference = cases(rows if reference_rows is None else reference_rows)
     if reference:
-        metrics["reference"] = summary(reference_edits(model, config, reference))
+        metrics["reference"] = summary(reference_edits(loaded, setup, reference))
     (output / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     (output / "table.md").write_text(table(metrics))
-    sheet(outcomes[:SHEET_EDITS]).save(output / "sheet.png")
-    return metrics
+    return table(metrics)
 
 
 def cases(rows: int, first: int = HELD_OUT) -> list[Case]:
@@ -108,17 +123,17 @@ def cases(rows: int, first: int = HELD_OUT) -> list[Case]:
     ]
 
 
-def edit_cases(model: Any, config: RunConfig, todo: Sequence[Case]) -> Iterator[Outcome]:
+def edit_cases(model: Any, setup: Setup, todo: Sequence[Case]) -> Iterator[Outcome]:
     """This project's edits of the cases, as a run makes them."""
-    settings, edit = Settings.of(config), config.edit
+    settings, edit = setup.settings, setup.edit
     for start in range(0, len(todo), BATCH * len(KINDS)):
         batch = todo[start : start + BATCH * len(KINDS)]
         numbers = list(dict.fromkeys(case.number for case in batch))
         photos = {case.number: np.asarray(case.scene.render(model.resolution)) for case in batch}
         sides = (model.resolution, model.resolution)
         images = torch.stack([to_model(photos[number], sides) for number in numbers])
-        targets = [_target(config, numbers.index(case.number), case) for case in batch]
-        seeds = [_seed(config, number) for number in numbers]
+        targets = [_target(setup, numbers.index(case.number), case) for case in batch]
+        seeds = [_seed(setup, number) for number in numbers]
         result = diffedit(model, images.to(model.device), targets, seeds, settings)
         for case, edited in zip(batch, result.edits, strict=True):
             photo = photos[case.number]
@@ -128,21 +143,21 @@ def edit_cases(model: Any, config: RunConfig, todo: Sequence[Case]) -> Iterator[
             yield Outcome(case, mask > 127, pasted, unpasted)
 
 
-def reference_edits(model: Any, config: RunConfig, todo: Sequence[Case]) -> Iterator[Outcome]:
+def reference_edits(model: Any, setup: Setup, todo: Sequence[Case]) -> Iterator[Outcome]:
     """diffusers' StableDiffusionDiffEditPipeline, one picture at a time, as its manual shows."""
-    pipeline = _reference(config)
-    steps, scale = config.edit.steps, config.edit.guidance_scale
+    pipeline = _reference(setup)
+    steps, scale = setup.edit.steps, setup.edit.guidance_scale
     for case in todo:
         photo = case.scene.render(model.resolution)
         source, target = case.scene.caption, case.wanted.caption
-        draw = torch.Generator().manual_seed(_seed(config, case.number))
+        draw = torch.Generator().manual_seed(_seed(setup, case.number))
         mask = pipeline.generate_mask(
             photo,
             target,
             source_prompt=source,
-            num_maps_per_mask=config.mask.noise_maps,
-            mask_encode_strength=config.mask.strength,
-            mask_thresholding_ratio=config.mask.clamp,
+            num_maps_per_mask=setup.mask.noise_maps,
+            mask_encode_strength=setup.mask.strength,
+            mask_thresholding_ratio=setup.mask.clamp,
             num_inference_steps=steps,
             guidance_scale=scale,
             generator=draw,
@@ -151,7 +166,7 @@ def reference_edits(model: Any, config: RunConfig, todo: Sequence[Case]) -> Iter
             source,
             photo,
             num_inference_steps=steps,
-            inpaint_strength=config.invert.encoding_ratio,
+            inpaint_strength=setup.invert.encoding_ratio,
             guidance_scale=scale,
             generator=draw,
         ).latents
@@ -159,7 +174,7 @@ def reference_edits(model: Any, config: RunConfig, todo: Sequence[Case]) -> Iter
             target,
             mask_image=mask.copy(),
             image_latents=latents,
-            inpaint_strength=config.invert.encoding_ratio,
+            inpaint_strength=setup.invert.encoding_ratio,
             num_inference_steps=steps,
             guidance_scale=scale,
             negative_prompt=source,
@@ -234,19 +249,19 @@ def sheet(outcomes: Sequence[Outcome], columns: int = 4) -> Image.Image:
     return page
 
 
-def _target(config: RunConfig, image: int, case: Case) -> Target:
+def _target(setup: Setup, image: int, case: Case) -> Target:
     return Target(
         image,
         case.scene.caption,
         case.wanted.caption,
-        config.mask.strength,
-        config.invert.encoding_ratio,
-        config.edit.guidance_scale,
+        setup.mask.strength,
+        setup.invert.encoding_ratio,
+        setup.edit.guidance_scale,
     )
 
 
-def _seed(config: RunConfig, number: int) -> int:
-    return row_seed(config.run.seed, "scenes", str(number))
+def _seed(setup: Setup, number: int) -> int:
+    return row_seed(setup.seed, "scenes", str(number))
 
 
 def _cell(found: dict[str, float] | None) -> str:
@@ -256,16 +271,14 @@ def _cell(found: dict[str, float] | None) -> str:
     return f"{value.mean:.3g} ({value.low:.3g}–{value.high:.3g})"
 
 
-def _reference(config: RunConfig) -> Any:
+def _reference(setup: Setup) -> Any:
     from diffusers import (
         DDIMInverseScheduler,
         StableDiffusionDiffEditPipeline,
         StableDiffusionPipeline,
     )
 
-    from pipeline.models import _folder
-
-    folder = _folder.find(config.model.path, config.model.revision)
+    folder = _folder.find(setup.model.path, setup.model.revision)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         plain: Any = StableDiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]

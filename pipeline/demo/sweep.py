@@ -1,33 +1,34 @@
 """Which settings suit the demo model: the mask's first, then how far to invert and how to guide.
 
-`python -m pipeline.demo.sweep CONFIG OUT.md` writes its tables as Markdown. It uses held-out scenes
-that the evaluation doesn't, so that the choice is not made on the test.
+`python -m pipeline.demo.sweep OUT.md [MODEL]` writes its tables as Markdown. It uses held-out
+scenes that the evaluation doesn't, so that the choice is not made on the test.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from pipeline.config import RunConfig, load
-from pipeline.demo.evaluate import KINDS, Case, cases, edit_cases, score
+from pipeline.demo.evaluate import KINDS, Case, Setup, cases, edit_cases, score
 from pipeline.demo.photos import HELD_OUT
 from pipeline.demo.scores import interval, mask_scores
 from pipeline.diffusion.diffedit import Settings, Target, diffedit
 from pipeline.images.bucket import to_model
 from pipeline.images.paste import paste_back
+from pipeline.models.stable_diffusion import Config
 from pipeline.section import build
 
 FIRST = HELD_OUT + 500_000
 """Far from the scenes that `evaluate` and `make_data` draw."""
 STRENGTHS = (0.3, 0.4, 0.5, 0.6, 0.7)
 MAPS = (5, 10, 20)
-CUTS = (0.6, 0.8, 1.0, 1.2, 1.5, 1.8, 2.1)
+CUTS = (0.6, 0.8, 0.9, 1.05, 1.2, 1.5, 1.8)
 RATIOS = (0.5, 0.6, 0.7, 0.8, 0.9)
 GUIDANCE = (2.0, 4.0, 7.5)
 SHOWN = ("region_psnr", "region_delta_e", "right_colour", "unpasted_background_psnr")
@@ -35,12 +36,12 @@ UNCLIPPED = 64.0
 """A clamp that clips nothing on a 16×16 grid."""
 
 
-def changed(config: RunConfig, section: str, **values: Any) -> RunConfig:
-    """The config with some keys of one section replaced."""
-    return config.model_copy(update={section: getattr(config, section).model_copy(update=values)})
+def changed(setup: Setup, section: str, **values: Any) -> Setup:
+    """The setup with some keys of one section replaced."""
+    return replace(setup, **{section: getattr(setup, section).model_copy(update=values)})
 
 
-def mask_table(model: Any, config: RunConfig, todo: Sequence[Case]) -> list[str]:
+def mask_table(model: Any, setup: Setup, todo: Sequence[Case]) -> list[str]:
     """Mean IoU by strength, maps and cut.
 
     With a map clipped at `clamp` means and rescaled to 0..1, "above the threshold" says "above
@@ -48,23 +49,23 @@ def mask_table(model: Any, config: RunConfig, todo: Sequence[Case]) -> list[str]
     """
     lines = ["| kind | strength | maps | " + " | ".join(f"cut {cut:g}" for cut in CUTS) + " |"]
     lines.append("|---" * (3 + len(CUTS)) + "|")
-    pairs = [(strength, config.mask.noise_maps) for strength in STRENGTHS]
-    pairs += [(config.mask.strength, maps) for maps in MAPS if maps != config.mask.noise_maps]
+    pairs = [(strength, setup.mask.noise_maps) for strength in STRENGTHS]
+    pairs += [(setup.mask.strength, maps) for maps in MAPS if maps != setup.mask.noise_maps]
     for strength, maps in pairs:
-        heats = _heats(model, changed(config, "mask", strength=strength, noise_maps=maps), todo)
+        heats = _heats(model, changed(setup, "mask", strength=strength, noise_maps=maps), todo)
         for kind in KINDS:
             found = [f"{_iou(model, heats, todo, kind, cut):.3f}" for cut in CUTS]
             lines.append(f"| {kind} | {strength:g} | {maps} | " + " | ".join(found) + " |")
     return lines
 
 
-def edit_table(model: Any, config: RunConfig, todo: Sequence[Case]) -> list[str]:
+def edit_table(model: Any, setup: Setup, todo: Sequence[Case]) -> list[str]:
     """The colour and object edits' scores by encoding ratio and guidance."""
     lines = ["| kind | ratio | guidance | " + " | ".join(SHOWN) + " |"]
     lines.append("|---" * (3 + len(SHOWN)) + "|")
     for ratio in RATIOS:
         for scale in GUIDANCE:
-            chosen = changed(config, "invert", encoding_ratio=ratio)
+            chosen = changed(setup, "invert", encoding_ratio=ratio)
             chosen = changed(chosen, "edit", guidance_scale=scale)
             outcomes = list(edit_cases(model, chosen, todo))
             for kind in KINDS:
@@ -75,12 +76,12 @@ def edit_table(model: Any, config: RunConfig, todo: Sequence[Case]) -> list[str]
     return lines
 
 
-def _heats(model: Any, config: RunConfig, todo: Sequence[Case]) -> list[torch.Tensor]:
+def _heats(model: Any, setup: Setup, todo: Sequence[Case]) -> list[torch.Tensor]:
     """Each case's map in units of its own mean, (h, w)."""
     sides = (model.resolution, model.resolution)
     photos = [to_model(np.asarray(case.scene.render(sides)), sides) for case in todo]
-    mask = config.mask
-    settings = Settings(config.edit.steps, mask.noise_maps, UNCLIPPED, threshold=0.999)
+    mask = setup.mask
+    settings = Settings(setup.edit.steps, mask.noise_maps, UNCLIPPED, threshold=0.999)
     targets = [
         Target(i, case.scene.caption, case.wanted.caption, mask.strength)
         for i, case in enumerate(todo)
@@ -104,14 +105,15 @@ def _iou(
     return interval(values).mean
 
 
-def main(config_path: str, output: str, mask_rows: int = 24, edit_rows: int = 8) -> None:
-    """Sweeps around the settings of a config and writes both tables."""
-    config = load(config_path)
-    model = build(config.model)
+def main(output: str, model: str = "demo", mask_rows: int = 16, edit_rows: int = 6) -> None:
+    """Sweeps around the default settings and writes both tables."""
+    setup = Setup(Config(path=model))
+    loaded = build(setup.model)
     lines = [f"Masks, {mask_rows} scenes: mean IoU.", ""]
-    lines += mask_table(model, config, cases(mask_rows, FIRST))
+    lines += mask_table(loaded, setup, cases(mask_rows, FIRST))
+    Path(output).write_text("\n".join(lines) + "\n")
     lines += ["", f"Edits, {edit_rows} scenes, as pasted back.", ""]
-    lines += edit_table(model, config, cases(edit_rows, FIRST))
+    lines += edit_table(loaded, setup, cases(edit_rows, FIRST))
     Path(output).write_text("\n".join(lines) + "\n")
 
 
