@@ -7,7 +7,8 @@ import math
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import ray
 import ray.data
@@ -29,23 +30,41 @@ def connected(config: RunConfig, verbose: bool) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if not verbose:
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    address = config.run.address or os.environ.get("RAY_ADDRESS")
-    level = logging.INFO if verbose else logging.ERROR
-    if address:
-        ray.init(address=address, log_to_driver=verbose, logging_level=level)
-    else:
-        ray.init(
-            num_cpus=_cpus(config),
-            include_dashboard=False,
-            object_store_memory=int(config.run.object_store_gb * 2**30),
-            log_to_driver=verbose,
-            logging_level=level,
-        )
+    with nullcontext() if verbose else _no_stderr():
+        _start(config, verbose)
     _quiet(verbose)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _start(config: RunConfig, verbose: bool) -> None:
+    address = config.run.address or os.environ.get("RAY_ADDRESS")
+    level = logging.INFO if verbose else logging.ERROR
+    if address:
+        ray.init(address=address, log_to_driver=verbose, logging_level=level)
+        return
+    ray.init(
+        num_cpus=_cpus(config),
+        include_dashboard=False,
+        object_store_memory=int(config.run.object_store_gb * 2**30),
+        log_to_driver=verbose,
+        logging_level=level,
+    )
+
+
+@contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Ray's own library tells on the file descriptor that it was told to be quiet."""
+    kept = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _cpus(config: RunConfig) -> int:
