@@ -103,7 +103,7 @@ def test_rows_with_their_own_levels_do_not_touch_each_other(
 def test_the_fewest_steps_work(solver: Solver, steps: int) -> None:
     means = {"": _random(3, 4, 4), "target": _random(3, 4, 4, seed=1)}
     picture = _random(1, 3, 4, 4, seed=2)
-    settings = Settings(steps=steps, noise_maps=1, threshold=0.1, solver=solver)
+    settings = Settings(steps=steps, noise_maps=1, threshold=1 / 3, solver=solver)
     (edited,) = diffedit(
         Gaussian(means), picture, [Target(0, "", "target", 0.5, 1.0)], [1], settings
     ).edits
