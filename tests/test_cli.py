@@ -135,6 +135,35 @@ def test_plan_run_verify_report_preview(diffedit, config_file, tmp_path) -> None
     assert victim.name in broken.err
 
 
+def test_dead_letters_are_listed_shown_and_replayed(diffedit, config_file, tmp_path) -> None:
+    assert diffedit("run", config_file, "--local", "input.max_pixels=5000").code == 0
+    out = tmp_path / "out"
+    listed = diffedit("dead", "list", out).out
+    assert "too_large" in listed
+    assert "not_an_image" in listed
+    shown = json.loads(diffedit("dead", "show", out, "00008").out)
+    assert shown["error_kind"] == "no_colour"
+    assert diffedit("dead", "show", out, "nobody").code == 2
+    again = diffedit("dead", "replay", out, "input.max_pixels=9000", "--kind", "too_large")
+    assert again.code == 0, again
+    assert "too_large" not in diffedit("dead", "list", out).out
+    verified = diffedit("verify", out)
+    assert (verified.code, "planned 34, written 28, dead 6" in verified.out) == (0, True), verified
+    idle = diffedit("dead", "replay", out, "--kind", "too_large")
+    assert (idle.code, "no dead letter" in idle.out) == (0, True)
+
+
+def test_a_second_writer_is_refused(diffedit, config_file, tmp_path) -> None:
+    from pipeline.config import load
+    from pipeline.sinks.lease import writing
+    from pipeline.sinks.output import open_output
+
+    with writing(open_output(load(config_file))):
+        said = diffedit("run", config_file, "--local")
+    assert said.code == 2
+    assert str(os.getpid()) in said.err
+
+
 def test_config_prints_defaults_and_schema(diffedit, config_file) -> None:
     said = diffedit("config", config_file, "mask.threshold=0.3")
     assert yaml.safe_load(said.out)["mask"]["threshold"] == 0.3
@@ -163,7 +192,11 @@ def test_a_stopped_run_resumes(diffedit, config_file, tmp_path, stop) -> None:
     slow = ["edit.steps=60", "run.chunk_rows=1"]
     arguments = ["run", str(config_file), "--local", *slow]
     process = subprocess.Popen(
-        [sys.executable, "-c", command, *arguments], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", command, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts its background jobs with Ctrl-C ignored, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     commits = tmp_path / "out" / "commits"
     while not list(commits.rglob("*.json")) and process.poll() is None:

@@ -49,12 +49,15 @@ Scores = dict[str, float]
 
 @dataclass(frozen=True)
 class Setup:
-    """The sections of a run's config that decide an edit; the defaults are a run's defaults."""
+    """The sections of a run's config that decide an edit.
+
+    The defaults are those that suit the demo model best (docs/sweep.md).
+    """
 
     model: Config
-    mask: Mask = field(default_factory=Mask)
-    invert: Invert = field(default_factory=Invert)
-    edit: Edit = field(default_factory=Edit)
+    mask: Mask = field(default_factory=lambda: Mask(threshold=0.35))
+    invert: Invert = field(default_factory=lambda: Invert(encoding_ratio=0.8))
+    edit: Edit = field(default_factory=lambda: Edit(guidance_scale=5.0))
     seed: int = 0
 
     @property

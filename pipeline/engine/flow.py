@@ -58,7 +58,7 @@ class Chunks(Datasource):
     """One read task a shard; each streams the chunks of its shard that are not committed."""
 
     def __init__(self, config: RunConfig, todo: Todo) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._config = config
         self._todo = todo
 

@@ -45,7 +45,7 @@ def moto() -> Iterator[Storage]:
     patch.setenv("AWS_ACCESS_KEY_ID", "test")
     patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     storage = Storage(endpoint_url=f"http://{host}:{port}")
-    connect("s3://x", storage)[0].mkdir("input")
+    connect("s3://x", storage)[0].mkdir("sources-input")
     yield storage
     patch.undo()
     server.stop()
@@ -56,7 +56,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A folder, then a prefix in a bucket: each test that takes it runs on both."""
     if request.param == "local":
         return Place(str(tmp_path), Storage())
-    return Place(f"s3://input/{tmp_path.name}", request.getfixturevalue("moto"))
+    return Place(f"s3://sources-input/{tmp_path.name}", request.getfixturevalue("moto"))
 
 
 @pytest.fixture
