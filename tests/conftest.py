@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.moto_server import moto
 from tests.s3_server import s3_server
 
-__all__ = ["s3_server", "tiny_model", "tiny_v_model"]
+__all__ = ["moto", "s3_server", "tiny_model", "tiny_v_model"]
 
 # Networks this small lose more by waiting for a second thread than they gain by it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -91,26 +91,13 @@ def test_a_mistake_is_one_clear_line(
     (tmp_path / "EMPTY").mkdir()
     overrides = [o.replace("EMPTY", str(tmp_path / "EMPTY")) for o in overrides]
     if "S3" in overrides:
-        overrides = [*overrides[:-1], f"input.storage={{endpoint_url: '{moto}'}}"]
+        overrides = [*overrides[:-1], f"input.storage={{endpoint_url: '{moto.endpoint_url}'}}"]
     got = diffedit("run", config_file, "--local", *overrides)
     assert got.code == 2, got
     lines = [line for line in got.err.splitlines() if line.startswith("error")]
     assert len(lines) == 1, got.err
     assert said in lines[0]
     assert "Traceback" not in got.err
-
-
-@pytest.fixture(scope="session")
-def moto(tmp_path_factory) -> str:
-    """An S3 server in this process, with no bucket in it."""
-    from moto.server import ThreadedMotoServer
-
-    os.environ.setdefault("AWS_ACCESS_KEY_ID", "testing")
-    os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "testing")
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield "http://{}:{}".format(*server.get_host_and_port())
-    server.stop()
 
 
 def test_plan_run_verify_report_preview(diffedit, config_file, tmp_path) -> None:

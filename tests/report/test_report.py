@@ -17,9 +17,6 @@ from pipeline.report.texts import figure, word_changes
 from pipeline.sinks.output import Output
 from pipeline.storage import Storage
 from tests.report.outputs import dead, edit, noise, passed, png, write_output
-from tests.sources.conftest import moto
-
-__all__ = ["moto"]
 
 
 def page_of(output: Output) -> str:
