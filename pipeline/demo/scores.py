@@ -16,6 +16,7 @@ from pipeline.demo.scenes import COLOURS, Scene
 
 Picture = NDArray[np.uint8]
 Region = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 BEST_PSNR = 100.0
 """dB that stand for "not a byte differs"; the mean of infinities would say nothing."""
 
@@ -48,8 +49,10 @@ def psnr(picture: Picture, wanted: Picture, region: Region) -> float:
 
 def region_scores(picture: Picture, wanted: Picture, region: Region) -> dict[str, float]:
     """Within the region, against the counterfactual: PSNR (dB), SSIM, mean ΔE2000."""
-    _, similarity = structural_similarity(picture, wanted, channel_axis=2, full=True)
-    difference = deltaE_ciede2000(rgb2lab(picture), rgb2lab(wanted))
+    _, similarity = structural_similarity(  # type: ignore[no-untyped-call]
+        picture, wanted, channel_axis=2, full=True
+    )
+    difference = _delta_e(rgb2lab(picture), rgb2lab(wanted))
     return {
         "region_psnr": psnr(picture, wanted, region),
         "region_ssim": float(similarity[region].mean()),
@@ -66,11 +69,17 @@ def seen_colour(picture: Picture, wanted: Scene) -> str:
         for colour in COLOURS
     }
     seen = _mean_lab(picture, body)
-    return min(tones, key=lambda colour: float(deltaE_ciede2000(tones[colour], seen)))
+    return min(tones, key=lambda colour: float(_delta_e(tones[colour], seen)))
 
 
-def _mean_lab(picture: Picture, region: Region) -> NDArray[np.float64]:
-    mean: NDArray[np.float64] = rgb2lab(picture[region][None])[0].mean(axis=0)
+def _delta_e(one: Floats, other: Floats) -> Floats:
+    """CIEDE2000 between Lab colours, (…, 3) → (…)."""
+    difference: Floats = deltaE_ciede2000(one, other)  # type: ignore[no-untyped-call]
+    return difference
+
+
+def _mean_lab(picture: Picture, region: Region) -> Floats:
+    mean: Floats = rgb2lab(picture[region][None])[0].mean(axis=0)
     return mean
 
 

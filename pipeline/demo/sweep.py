@@ -26,9 +26,11 @@ from pipeline.section import build
 
 FIRST = HELD_OUT + 500_000
 """Far from the scenes that `evaluate` and `make_data` draw."""
+MASK_ROWS, EDIT_ROWS = 12, 4
+"""Scenes of either table."""
 STRENGTHS = (0.3, 0.4, 0.5, 0.6, 0.7)
 MAPS = (5, 10, 20)
-CUTS = (0.6, 0.8, 0.9, 1.05, 1.2, 1.5, 1.8)
+CUTS = (0.6, 0.8, 1.0, 1.2, 1.5, 1.8, 2.1)
 RATIOS = (0.5, 0.6, 0.7, 0.8, 0.9)
 GUIDANCE = (2.0, 4.0, 7.5)
 SHOWN = ("region_psnr", "region_delta_e", "right_colour", "unpasted_background_psnr")
@@ -105,15 +107,15 @@ def _iou(
     return interval(values).mean
 
 
-def main(output: str, model: str = "demo", mask_rows: int = 16, edit_rows: int = 6) -> None:
+def main(output: str, model: str = "demo") -> None:
     """Sweeps around the default settings and writes both tables."""
     setup = Setup(Config(path=model))
     loaded = build(setup.model)
-    lines = [f"Masks, {mask_rows} scenes: mean IoU.", ""]
-    lines += mask_table(loaded, setup, cases(mask_rows, FIRST))
+    lines = [f"Masks, {MASK_ROWS} scenes: mean IoU.", ""]
+    lines += mask_table(loaded, setup, cases(MASK_ROWS, FIRST))
     Path(output).write_text("\n".join(lines) + "\n")
-    lines += ["", f"Edits, {edit_rows} scenes, as pasted back.", ""]
-    lines += edit_table(loaded, setup, cases(edit_rows, FIRST))
+    lines += ["", f"Edits, {EDIT_ROWS} scenes, as pasted back.", ""]
+    lines += edit_table(loaded, setup, cases(EDIT_ROWS, FIRST))
     Path(output).write_text("\n".join(lines) + "\n")
 
 
