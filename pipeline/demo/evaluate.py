@@ -94,13 +94,12 @@ class Outcome:
     unpasted: Picture | None = None
 
 
-def evaluate(
-    output: Path, rows: int, model: str = "demo", *, reference_rows: int | None = None
-) -> str:
+def evaluate(output: Path, rows: int, model: str = "demo", *, reference_rows: int = 8) -> str:
     """Edits `rows` scenes in three ways each and writes metrics.json, table.md and sheet.png.
 
-    `model` is as model.path in a config; `reference_rows` limits the slow reference (None: all
-    rows, 0: none). Returns the table.
+    `model` is as model.path in a config; the slow reference gets the first
+    `reference_rows` of the scenes (0: none), and `same_scenes` is this project on just those.
+    Returns the table.
     """
     output.mkdir(parents=True, exist_ok=True)
     setup = Setup(Config(path=model))
@@ -108,9 +107,12 @@ def evaluate(
     outcomes = list(edit_cases(loaded, setup, cases(rows)))
     metrics: dict[str, Any] = summary(outcomes)
     sheet(outcomes[:SHEET_EDITS]).save(output / "sheet.png")
-    reference = cases(rows if reference_rows is None else reference_rows)
+    metrics["scenes"] = rows
+    reference = cases(min(rows, reference_rows))
     if reference:
+        metrics["same_scenes"] = summary(outcomes[: len(reference)])
         metrics["reference"] = summary(reference_edits(loaded, setup, reference))
+        metrics["reference_scenes"] = min(rows, reference_rows)
     (output / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     (output / "table.md").write_text(table(metrics))
     return table(metrics)
@@ -220,10 +222,13 @@ def summary(outcomes: Iterable[Outcome]) -> dict[str, dict[str, dict[str, float]
 
 
 def table(metrics: dict[str, Any]) -> str:
-    """metrics.json for people, in Markdown: a row a score, ours beside the reference's."""
-    reference = metrics.get("reference", {})
-    columns = [(kind, metrics[kind]) for kind in KINDS]
-    columns += [(f"{kind}, reference", reference[kind]) for kind in KINDS if kind in reference]
+    """metrics.json for people, in Markdown: a row a score; side by side on the same scenes."""
+    columns = [(f"{kind} ({metrics['scenes']} scenes)", metrics[kind]) for kind in KINDS]
+    if "reference" in metrics:
+        few = metrics["reference_scenes"]
+        for kind in KINDS:
+            columns.append((f"{kind} (first {few})", metrics["same_scenes"][kind]))
+            columns.append((f"reference {kind} (first {few})", metrics["reference"][kind]))
     names = list(dict.fromkeys(name for _, scores in columns for name in scores))
     lines = ["| score | " + " | ".join(title for title, _ in columns) + " |"]
     lines.append("|---" * (len(columns) + 1) + "|")

@@ -30,7 +30,7 @@ MASK_ROWS, EDIT_ROWS = 12, 4
 """Scenes of either table."""
 STRENGTHS = (0.3, 0.4, 0.5, 0.6, 0.7)
 MAPS = (5, 10, 20)
-CUTS = (0.6, 0.8, 0.9, 1.05, 1.2, 1.5, 1.8)
+CUTS = (0.6, 0.8, 1.0, 1.2, 1.5, 1.8, 2.1)
 RATIOS = (0.5, 0.6, 0.7, 0.8, 0.9)
 GUIDANCE = (2.0, 4.0, 7.5)
 SHOWN = ("region_psnr", "region_delta_e", "right_colour", "unpasted_background_psnr")

@@ -77,8 +77,10 @@ def test_summary_table_and_sheet() -> None:
     metrics = summary(outcomes)
     assert list(metrics) == list(KINDS)
     assert metrics["colour"]["mask_iou"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
-    text = table({**metrics, "reference": {"colour": metrics["colour"]}})
-    assert "| mask_iou | 1 (1–1) | 1 (1–1) | 1 (1–1) | 1 (1–1) |" in text
+    beside = {"same_scenes": metrics, "reference": metrics, "reference_scenes": 2}
+    text = table({**metrics, "scenes": 2, **beside})
+    assert "| mask_iou |" + " 1 (1–1) |" * 9 in text
+    assert "| mask_iou |" + " 1 (1–1) |" * 3 + "\n" in table({**metrics, "scenes": 2})
     assert sheet(outcomes, columns=2).size == (2 * (4 * SIDE + 8), 3 * (SIDE + 8))
 
 
