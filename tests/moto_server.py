@@ -3,6 +3,7 @@ moto keeps one state a process, however many servers there are."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -18,8 +19,9 @@ def moto() -> Iterator[Storage]:
     server.start()
     host, port = server.get_host_and_port()
     patch = pytest.MonkeyPatch()
-    patch.setenv("AWS_ACCESS_KEY_ID", "test")
-    patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    # Keys of the real server, where one was started before, serve here too; not the reverse.
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        patch.setenv(name, os.environ.get(name, "test"))
     storage = Storage(endpoint_url=f"http://{host}:{port}")
     connect("s3://x", storage)[0].mkdir("input")
     yield storage
