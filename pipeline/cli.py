@@ -62,7 +62,7 @@ def run(
     settings = configs.load(config, overrides or [])
     with progress(console) as watch:
         tally = run_config(settings, local=local, verbose=verbose, watch=watch)
-    console.print(summary(settings, tally))
+    console.print(summary(settings, tally), markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -112,7 +112,7 @@ def report(folder: Folder, endpoint_url: Endpoint = None) -> None:
 
     with console.status("reading the manifests …"):
         path = write_report(existing_output(folder, endpoint_url))
-    console.print(f"report: {path}", soft_wrap=True)
+    console.print(f"report: {path}", markup=False, soft_wrap=True)
 
 
 @app.command("config")
@@ -203,7 +203,8 @@ def dead_replay(
 
     with progress(console) as watch:
         tally = replay(folder, endpoint_url, overrides or [], kind or [], watch)
-    console.print(counts(tally) if tally.chunks else "no dead letter to run again", soft_wrap=True)
+    said = counts(tally) if tally.chunks else "no dead letter to run again"
+    console.print(said, markup=False, soft_wrap=True)
 
 
 class Format(StrEnum):

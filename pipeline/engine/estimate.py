@@ -55,7 +55,7 @@ def estimate(config: RunConfig) -> Estimate:
     source: Source = build(config.input)
     rule: Rule = build(config.prompts)
     every = source.shards()
-    require_columns(source, rule.columns())
+    require_columns(source, every[0], rule.columns())
     left = todo(every, load_progress(open_output(config, create=False)))
     shards = [shard for shard, _ in left]
     members, whole = _sample(source, shards, config.run.limit)

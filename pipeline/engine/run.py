@@ -33,7 +33,7 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
     source: Source = build(config.input)
     rule: Rule = build(config.prompts)
     shards = source.shards()
-    require_columns(source, rule.columns())
+    require_columns(source, shards[0], rule.columns())
     tally = Tally(config.run.max_dead_share)
     output = open_output(config)
     if not todo(shards, load_progress(output)):

@@ -47,12 +47,11 @@ def chunks(
         ahead = following
 
 
-def require_columns(source: Source, names: Iterable[str]) -> None:
+def require_columns(source: Source, shard: Shard, names: Iterable[str]) -> None:
     """Raises UsageError where a column of `names` is in none of the first members read.
 
-    Also raises it where the first shard lacks a column that the source itself reads.
+    Also raises it where `shard` lacks a column that the source itself reads.
     """
-    shard = source.shards()[0]
     first = list(islice(_read(source, shard), LOOK))
     if first[0].error and first[0].error.kind in ("missing_column", "wrong_type"):
         raise UsageError(f"{shard.path}: {first[0].error.message}")

@@ -84,8 +84,8 @@ def test_a_missing_column_stops_before_the_run(local: Place) -> None:
     source = parquet.build(parquet.Config(path=local.path, caption="text"))
     local.put("a.parquet", parquet_file(image=[photo()], caption=["x"]))
     with pytest.raises(UsageError, match=r"a\.parquet: no column 'text'; its columns: image, cap"):
-        require_columns(source, [])
+        require_columns(source, source.shards()[0], [])
     source = parquet.build(parquet.Config(path=local.path))
-    require_columns(source, ["caption"])
+    require_columns(source, source.shards()[0], ["caption"])
     with pytest.raises(UsageError, match="no column target; its columns: caption"):
-        require_columns(source, ["caption", "target"])
+        require_columns(source, source.shards()[0], ["caption", "target"])
