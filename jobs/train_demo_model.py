@@ -24,7 +24,7 @@ def main(
     seed: int = 0,
     device: Annotated[str | None, typer.Option(help="Unset: cuda where there is one.")] = None,
     resume_from: Annotated[
-        Path | None, typer.Option(help="A model folder to start the weights from.")
+        Path | None, typer.Option(help="Train the UNet and text encoder of this model folder on.")
     ] = None,
 ) -> None:
     """Draws scenes, trains the autoencoder, then text encoder and UNet, and writes the folder."""

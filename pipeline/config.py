@@ -63,12 +63,12 @@ class Output(Section):
 
 
 class Mask(Section):
-    """Where to edit: DiffEdit step 1 (section 3.2 of the paper)."""
+    """Where to edit: DiffEdit step 1 (section 3.2 of the paper; its threshold is 0.5)."""
 
     noise_maps: int = Field(10, ge=1, le=256, description="Noise maps averaged (n).")
     strength: float = Field(0.5, gt=0, le=1, description="Noise level of the estimate, 0..1.")
     clamp: float = Field(3.0, gt=0, description="Clip |Δε| at this many times the image's mean.")
-    threshold: float = Field(0.5, gt=0, lt=1, description="On the map rescaled to 0..1.")
+    threshold: float = Field(0.35, gt=0, lt=1, description="On the map rescaled to 0..1.")
     dilate: int = Field(0, ge=0, le=16, description="Grow the mask by this many latent cells.")
     on_empty: Literal["keep", "dead"] = Field(
         "keep", description="An empty mask: keep the unchanged picture, or a dead letter."
@@ -78,7 +78,7 @@ class Mask(Section):
 class Invert(Section):
     """How far and how to go back to noise: DiffEdit step 2."""
 
-    encoding_ratio: float = Field(0.7, gt=0, le=1, description="The paper's r; higher: freer.")
+    encoding_ratio: float = Field(0.8, gt=0, le=1, description="The paper's r; higher: freer.")
 
 
 class Edit(Section):
@@ -88,7 +88,7 @@ class Edit(Section):
     solver: Literal["ddim", "dpm"] = Field(
         "ddim", description="ddim, or dpm: DPM-Solver++(2M), second order, for 20 to 25 steps."
     )
-    guidance_scale: float = Field(7.5, ge=0, description="Classifier-free guidance; 1: none.")
+    guidance_scale: float = Field(5.0, ge=0, description="Classifier-free guidance; 1: none.")
     paste_back: Literal["none", "feather", "recolor"] = Field(
         "feather",
         description="none: the decoded picture; feather: composited on the original pixels; "
@@ -183,7 +183,7 @@ class RunConfig(Section):
         settings["run"] = {k: settings["run"][k] for k in ("seed", "chunk_rows", "limit")}
         settings["output"] = {k: settings["output"][k] for k in ("webdataset", "image_format")}
         settings["input"].pop("storage", None)
-        for key in ("device", "micro_batch"):
+        for key in ("device", "micro_batch", "compile"):
             settings["model"].pop(key, None)
         return settings
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,26 +45,23 @@ SHEET_EDITS = 24
 BATCH = 8
 """Scenes edited together."""
 Scores = dict[str, float]
+Track = Callable[[Iterator["Outcome"], int, str], Iterable["Outcome"]]
 
 
 @dataclass(frozen=True)
 class Setup:
-    """The sections of a run's config that decide an edit.
-
-    The defaults are those that suit the demo model best (docs/sweep.md).
-    """
+    """The sections of a run's config that decide an edit, at their defaults (docs/sweep.md)."""
 
     model: Config
-    mask: Mask = field(default_factory=lambda: Mask(threshold=0.35))
-    invert: Invert = field(default_factory=lambda: Invert(encoding_ratio=0.8))
-    edit: Edit = field(default_factory=lambda: Edit(guidance_scale=5.0))
+    mask: Mask = field(default_factory=Mask)
+    invert: Invert = field(default_factory=Invert)
+    edit: Edit = field(default_factory=Edit)
     seed: int = 0
 
     @property
     def settings(self) -> Settings:
         """What the engine shares among targets."""
-        mask = self.mask
-        return Settings(self.edit.steps, mask.noise_maps, mask.clamp, mask.threshold, mask.dilate)
+        return Settings.of(self.mask, self.edit)
 
 
 @dataclass(frozen=True)
@@ -86,32 +83,42 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an editor made of a case: its mask, its picture, and that without paste-back."""
+    """What an editor made of a case: its mask, its picture, and that pasted back otherwise."""
 
     case: Case
     mask: Region
     picture: Picture
     unpasted: Picture | None = None
+    recolored: Picture | None = None
 
 
-def evaluate(output: Path, rows: int, model: str = "demo", *, reference_rows: int = 8) -> str:
+def evaluate(
+    output: Path,
+    rows: int,
+    model: str = "demo",
+    *,
+    reference_rows: int = 8,
+    track: Track = lambda edits, total, description: edits,
+) -> str:
     """Edits `rows` scenes in three ways each and writes metrics.json, table.md and sheet.png.
 
     `model` is as model.path in a config; the slow reference gets the first
     `reference_rows` of the scenes (0: none), and `same_scenes` is this project on just those.
-    Returns the table.
+    `track` passes edits on and shows how many of `total` there were. Returns the table.
     """
     output.mkdir(parents=True, exist_ok=True)
     setup = Setup(Config(path=model))
     loaded = build(setup.model)
-    outcomes = list(edit_cases(loaded, setup, cases(rows)))
+    todo = cases(rows)
+    outcomes = list(track(edit_cases(loaded, setup, todo), len(todo), "editing"))
     metrics: dict[str, Any] = summary(outcomes)
     sheet(outcomes[:SHEET_EDITS]).save(output / "sheet.png")
     metrics["scenes"] = rows
     reference = cases(min(rows, reference_rows))
     if reference:
         metrics["same_scenes"] = summary(outcomes[: len(reference)])
-        metrics["reference"] = summary(reference_edits(loaded, setup, reference))
+        edits = track(reference_edits(loaded, setup, reference), len(reference), "reference")
+        metrics["reference"] = summary(edits)
         metrics["reference_scenes"] = min(rows, reference_rows)
     (output / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     (output / "table.md").write_text(table(metrics))
@@ -145,7 +152,10 @@ def edit_cases(model: Any, setup: Setup, todo: Sequence[Case]) -> Iterator[Outco
             picture = images[numbers.index(case.number)] if edited.image is None else edited.image
             pasted, _ = paste_back(photo, picture, edited.mask, edit.paste_back, edit.feather)
             unpasted, mask = paste_back(photo, picture, edited.mask, "none", edit.feather)
-            yield Outcome(case, mask > 127, pasted, unpasted)
+            recolored = None
+            if case.kind == "colour":
+                recolored, _ = paste_back(photo, picture, edited.mask, "recolor", edit.feather)
+            yield Outcome(case, mask > 127, pasted, unpasted, recolored)
 
 
 def reference_edits(model: Any, setup: Setup, todo: Sequence[Case]) -> Iterator[Outcome]:
@@ -192,13 +202,14 @@ def reference_edits(model: Any, setup: Setup, todo: Sequence[Case]) -> Iterator[
 
 
 def score(outcome: Outcome) -> Scores:
-    """Every score of one edit; those without paste-back are named unpasted_…."""
+    """Every score of one edit; without paste-back unpasted_…, in recolour mode recolored_…."""
     case, side = outcome.case, outcome.mask.shape[0]
     original = np.asarray(case.scene.render(side))
     wanted = np.asarray(case.wanted.render(side))
     region = case.true_region(side)
     scores = mask_scores(outcome.mask, region)
-    pictures = {"": outcome.picture, "unpasted_": outcome.unpasted}
+    others = {"unpasted_": outcome.unpasted, "recolored_": outcome.recolored}
+    pictures = {"": outcome.picture, **others}
     for prefix, picture in pictures.items():
         if picture is None:
             continue

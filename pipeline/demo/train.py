@@ -60,7 +60,7 @@ class Preset:
 
 PRESETS = {
     "small": Preset(
-        scenes=16_000,
+        scenes=32_000,
         size=128,
         crop=64,
         autoencoder_channels=(16, 32, 64, 96),
@@ -97,13 +97,16 @@ def train(
     """Trains to the end of the preset and writes the model folder.
 
     `work` keeps photos, latents, checkpoints, losses (.jsonl) and sample sheets. `start_from` is a
-    model folder whose weights are the starting point instead of random ones.
+    model folder whose weights are the starting point instead of random ones; its autoencoder is
+    kept as it is, because a UNet knows the latents of one autoencoder alone.
     """
     torch.manual_seed(seed)
     drawn = photos(work, preset.scenes, preset.size)
     tokenizer = build_tokenizer()
     autoencoder, denoiser = _networks(preset, tokenizer, start_from)
-    autoencoder = _train_autoencoder(preset, autoencoder.to(device), drawn, work, seed)
+    autoencoder = autoencoder.to(device).eval()
+    if start_from is None:
+        autoencoder = _train_autoencoder(preset, autoencoder, drawn, work, seed)
     latents = _latents(autoencoder, drawn, work)
     autoencoder.register_to_config(scaling_factor=1 / latents["mean"].float().std().item())
 

@@ -27,7 +27,7 @@ from pipeline.diffusion.solver import Solver
 from pipeline.errors import RowError
 
 if TYPE_CHECKING:
-    from pipeline.config import RunConfig
+    from pipeline.config import Edit, Mask
 
 MaskState = Literal["partial", "empty", "full"]
 
@@ -44,16 +44,10 @@ class Settings:
     solver: Solver = "ddim"
 
     @classmethod
-    def of(cls, config: RunConfig) -> Settings:
-        """The settings of a run's config."""
-        mask = config.mask
+    def of(cls, mask: Mask, edit: Edit) -> Settings:
+        """The settings in two sections of a run's config."""
         return cls(
-            config.edit.steps,
-            mask.noise_maps,
-            mask.clamp,
-            mask.threshold,
-            mask.dilate,
-            config.edit.solver,
+            edit.steps, mask.noise_maps, mask.clamp, mask.threshold, mask.dilate, edit.solver
         )
 
 

@@ -28,12 +28,16 @@ class Config(Section):
         None, ge=8, description="Side in pixels the model works at; unset: what it was trained at."
     )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="Of the networks; auto: float32 on a CPU, else bfloat16 or float16."
+        "auto", description="Of the networks; auto: bfloat16 where the device has it."
     )
     device: str = Field(
         "auto",
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
         description="auto: cuda where there is one.",
+    )
+    compile: bool = Field(
+        False,
+        description="torch.compile for full micro-batches: a minute or more at each start.",
     )
     micro_batch: int | None = Field(
         None, ge=1, description="Rows of one pass of the network; unset: chosen for the device."

@@ -56,7 +56,7 @@ class Edit:
     def __init__(self, config: RunConfig) -> None:
         self._config = config
         self._model = build(config.model)
-        self._settings = Settings.of(config)
+        self._settings = Settings.of(config.mask, config.edit)
         torch.set_num_threads(threads(config))
 
     def __call__(self, table: pa.Table) -> pa.Table:

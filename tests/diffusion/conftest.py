@@ -15,12 +15,12 @@ from pipeline.models.stable_diffusion import Config, build
 
 @pytest.fixture(scope="session")
 def model(tiny_model: Path) -> StableDiffusion:
-    return build(Config(path=str(tiny_model), device="cpu"))
+    return build(Config(path=str(tiny_model), device="cpu", dtype="float32"))
 
 
 @pytest.fixture(scope="session")
 def v_model(tiny_v_model: Path) -> StableDiffusion:
-    return build(Config(path=str(tiny_v_model), device="cpu"))
+    return build(Config(path=str(tiny_v_model), device="cpu", dtype="float32"))
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def test_reading_a_config_does_not_load_torch() -> None:
 def test_what_a_model_says_of_itself(tiny_model: Path) -> None:
     model = build(Config(path=str(tiny_model), device="cpu", micro_batch=5))
     assert (model.channels, model.factor, model.latent_multiple, model.resolution) == (4, 8, 16, 64)
-    assert (model.name, model.rows.size, model.dtype) == (str(tiny_model), 5, torch.float32)
+    assert (model.name, model.rows.size) == (str(tiny_model), 5)
     assert build(Config(path=str(tiny_model), device="cpu", resolution=128)).resolution == 128
 
 
@@ -54,7 +55,7 @@ def test_the_digest_is_of_the_weights(tiny_model: Path, tmp_path: Path) -> None:
 
 
 def test_latents_are_the_scaled_mode_of_the_posterior(tiny_model: Path) -> None:
-    model = build(Config(path=str(tiny_model), device="cpu"))
+    model = build(Config(path=str(tiny_model), device="cpu", dtype="float32"))
     picture = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     latent = model.encode(picture)
     expected = model._vae.encode(picture).latent_dist.mean * 16.0
@@ -68,7 +69,7 @@ def test_latents_are_the_scaled_mode_of_the_posterior(tiny_model: Path) -> None:
 def test_texts_are_encoded_once_and_the_oldest_is_dropped(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = build(Config(path=str(tiny_model), device="cpu"))
+    model = build(Config(path=str(tiny_model), device="cpu", dtype="float32"))
     monkeypatch.setattr(_stable_diffusion, "TEXTS_KEPT", 2)
     encoded: list[str] = []
     encode = model._encoded
@@ -88,7 +89,7 @@ def test_texts_are_encoded_once_and_the_oldest_is_dropped(
 
 
 def test_a_long_caption_is_cut_off(tiny_model: Path) -> None:
-    model = build(Config(path=str(tiny_model), device="cpu"))
+    model = build(Config(path=str(tiny_model), device="cpu", dtype="float32"))
     assert model.text(["mug " * 500])["text"].shape == (1, 24, 16)
 
 
@@ -114,7 +115,7 @@ def test_a_schedule_with_zero_terminal_snr_stays_finite(tiny_v_model: Path, tmp_
 
 
 def test_more_steps_than_times_is_told(tiny_model: Path) -> None:
-    model = build(Config(path=str(tiny_model), device="cpu"))
+    model = build(Config(path=str(tiny_model), device="cpu", dtype="float32"))
     with pytest.raises(UsageError, match=r"edit\.steps: 1001 is more than the model's 1000 times"):
         model.timesteps(1001)
 
@@ -125,7 +126,7 @@ def test_only_fp16_weights_are_used_where_there_are_no_others(
     copy = _copy(tiny_model, tmp_path)
     for file in list(copy.glob("*/*.safetensors")):
         file.rename(file.with_name(file.name.replace(".safetensors", ".fp16.safetensors")))
-    model = build(Config(path=str(copy), device="cpu"))
+    model = build(Config(path=str(copy), device="cpu", dtype="float32"))
     assert model.encode(torch.zeros(1, 3, 64, 64)).shape == (1, 4, 8, 8)
 
 
@@ -189,3 +190,41 @@ def test_a_missing_gpu_is_told(tiny_model: Path) -> None:
 def test_devices_are_spelt_as_torch_spells_them() -> None:
     with pytest.raises(ValidationError):
         Config(device="gpu")
+
+
+@pytest.mark.parametrize("instructions", ["avx512_bf16", "amx_tile", None])
+def test_a_cpu_computes_in_bfloat16_only_where_it_has_the_instructions(
+    instructions: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("avx512_bf16", "amx_tile"):
+        there = name == instructions
+        monkeypatch.setattr(torch.cpu, f"_is_{name}_supported", lambda there=there: there)
+    cpu = torch.device("cpu")
+    expected = torch.bfloat16 if instructions else torch.float32
+    assert _stable_diffusion.choose_dtype("auto", cpu) == expected
+    assert _stable_diffusion.choose_dtype("float32", cpu) == torch.float32
+
+
+def test_full_micro_batches_are_compiled_and_mean_the_same(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    graph = partial(torch.compile, backend="eager", dynamic=False)  # inductor takes a minute
+
+    def compiled(network: Any) -> Any:
+        made = graph(network)
+
+        def call(x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+            sizes.append(len(x))
+            return made(x, *args, **kwargs)
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    settings = {"path": str(tiny_model), "device": "cpu", "dtype": "float32", "micro_batch": 3}
+    plain, model = build(Config(**settings)), build(Config(**settings, compile=True))
+    for rows in (3, 2):
+        x, t = torch.randn(rows, 4, 8, 8), torch.full((rows,), 400)
+        cond = plain.text(["a mug"] * rows)
+        torch.testing.assert_close(model.eps(x, t, cond), plain.eps(x, t, cond))
+    assert sizes == [3]
