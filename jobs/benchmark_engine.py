@@ -82,7 +82,7 @@ def compare(
     ]
     base = Settings(steps=steps, noise_maps=MAPS, threshold=OWN_MEAN)
     fast = replace(base, steps=min(steps, SECOND_ORDER_STEPS), solver="dpm")
-    few = max(1, images // len(COLOURS))
+    few = max(1, images // 4)
     for settings in (base, fast):
         one = partial(our_edit, model, pictures[:images], 1, settings)
         all_colours = partial(our_edit, model, pictures[:few], len(COLOURS), settings)

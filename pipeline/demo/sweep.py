@@ -1,7 +1,7 @@
-"""Which settings suit the demo model: the mask's first, then how far to invert and how to guide.
+"""Which settings suit the demo model: the mask's, how far to invert and how to guide, the solver.
 
-`python -m pipeline.demo.sweep OUT.md [MODEL]` writes its tables as Markdown. It uses held-out
-scenes that the evaluation doesn't, so that the choice is not made on the test.
+`python -m pipeline.demo.sweep OUT.md [MODEL]` writes its tables as Markdown, each once it is done.
+It uses held-out scenes that the evaluation doesn't, so that the choice is not made on the test.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pipeline.demo.evaluate import KINDS, Case, Setup, cases, edit_cases, score
 from pipeline.demo.photos import HELD_OUT
 from pipeline.demo.scores import interval, mask_scores
 from pipeline.diffusion.diffedit import Settings, Target, diffedit
+from pipeline.diffusion.solver import Solver
 from pipeline.images.bucket import to_model
 from pipeline.images.paste import paste_back
 from pipeline.models.stable_diffusion import Config
@@ -26,13 +27,20 @@ from pipeline.section import build
 
 FIRST = HELD_OUT + 500_000
 """Far from the scenes that `evaluate` and `make_data` draw."""
-MASK_ROWS, EDIT_ROWS = 12, 4
-"""Scenes of either table."""
+MASK_ROWS, EDIT_ROWS, SOLVER_ROWS = 24, 12, 24
+"""Scenes of each table."""
 STRENGTHS = (0.3, 0.4, 0.5, 0.6, 0.7)
 MAPS = (5, 10, 20)
 CUTS = (0.6, 0.8, 1.0, 1.2, 1.5, 1.8, 2.1)
 RATIOS = (0.5, 0.6, 0.7, 0.8, 0.9)
 GUIDANCE = (2.0, 4.0, 7.5)
+SOLVERS: tuple[tuple[Solver, int], ...] = (
+    ("ddim", 50),
+    ("dpm", 20),
+    ("ddim", 20),
+    ("dpm", 12),
+    ("ddim", 12),
+)
 SHOWN = ("region_psnr", "region_delta_e", "right_colour", "unpasted_background_psnr")
 UNCLIPPED = 64.0
 """A clamp that clips nothing on a 16×16 grid."""
@@ -62,19 +70,38 @@ def mask_table(model: Any, setup: Setup, todo: Sequence[Case]) -> list[str]:
 
 
 def edit_table(model: Any, setup: Setup, todo: Sequence[Case]) -> list[str]:
-    """The colour and object edits' scores by encoding ratio and guidance."""
-    lines = ["| kind | ratio | guidance | " + " | ".join(SHOWN) + " |"]
-    lines.append("|---" * (3 + len(SHOWN)) + "|")
+    """Scores of the edits by encoding ratio and guidance."""
+    lines = _head("ratio", "guidance")
     for ratio in RATIOS:
         for scale in GUIDANCE:
             chosen = changed(setup, "invert", encoding_ratio=ratio)
             chosen = changed(chosen, "edit", guidance_scale=scale)
-            outcomes = list(edit_cases(model, chosen, todo))
-            for kind in KINDS:
-                scores = [score(outcome) for outcome in outcomes if outcome.case.kind == kind]
-                found = [interval([one[name] for one in scores]).mean for name in SHOWN]
-                cells = " | ".join(f"{value:.3g}" for value in found)
-                lines.append(f"| {kind} | {ratio:g} | {scale:g} | {cells} |")
+            lines += _scores(model, chosen, todo, f"{ratio:g} | {scale:g}")
+    return lines
+
+
+def solver_table(model: Any, setup: Setup, todo: Sequence[Case]) -> list[str]:
+    """Scores of the edits by solver and steps, at the default settings."""
+    lines = _head("solver", "steps")
+    for solver, steps in SOLVERS:
+        chosen = changed(setup, "edit", solver=solver, steps=steps)
+        lines += _scores(model, chosen, todo, f"{solver} | {steps}")
+    return lines
+
+
+def _head(*names: str) -> list[str]:
+    columns = ["kind", *names, "mask_iou", *SHOWN]
+    return ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+
+
+def _scores(model: Any, setup: Setup, todo: Sequence[Case], label: str) -> list[str]:
+    """A line a kind of edit."""
+    outcomes = list(edit_cases(model, setup, todo))
+    lines = []
+    for kind in KINDS:
+        scores = [score(outcome) for outcome in outcomes if outcome.case.kind == kind]
+        means = [interval([one[name] for one in scores]).mean for name in ("mask_iou", *SHOWN)]
+        lines.append(f"| {kind} | {label} | " + " | ".join(f"{v:.3g}" for v in means) + " |")
     return lines
 
 
@@ -108,15 +135,20 @@ def _iou(
 
 
 def main(output: str, model: str = "demo") -> None:
-    """Sweeps around the default settings and writes both tables."""
+    """Sweeps around the default settings and writes the tables."""
     setup = Setup(Config(path=model))
     loaded = build(setup.model)
-    lines = [f"Masks, {MASK_ROWS} scenes: mean IoU.", ""]
-    lines += mask_table(loaded, setup, cases(MASK_ROWS, FIRST))
-    Path(output).write_text("\n".join(lines) + "\n")
-    lines += ["", f"Edits, {EDIT_ROWS} scenes, as pasted back.", ""]
-    lines += edit_table(loaded, setup, cases(EDIT_ROWS, FIRST))
-    Path(output).write_text("\n".join(lines) + "\n")
+    parts = (
+        (f"Masks: mean IoU, {MASK_ROWS} scenes", mask_table, MASK_ROWS),
+        (f"Edits: means over {EDIT_ROWS} scenes, pasted back", edit_table, EDIT_ROWS),
+        (f"Solvers: means over {SOLVER_ROWS} scenes, pasted back", solver_table, SOLVER_ROWS),
+    )
+    text = ""
+    for title, make_table, rows in parts:
+        lines = make_table(loaded, setup, cases(rows, FIRST))
+        text += f"## {title}\n\n" + "\n".join(lines) + "\n\n"
+        Path(output).write_text(text)
+        print(title, flush=True)
 
 
 if __name__ == "__main__":
