@@ -129,7 +129,8 @@ def _iou(
     values = []
     for heat, case in zip(heats, todo, strict=True):
         if case.kind == kind:
-            grown = paste_back(blank, torch.zeros(3, side, side), heat > cut, "none", 0.0)[1] > 127
+            outline = (heat / (2 * cut)).clamp(max=1)
+            grown = paste_back(blank, torch.zeros(3, side, side), outline, "none", 0.0)[1] > 127
             values.append(mask_scores(grown, case.true_region(side))["mask_iou"])
     return interval(values).mean
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -20,7 +21,7 @@ from pipeline.diffusion.batching import Cost, decode, encode
 from pipeline.diffusion.denoiser import Denoiser
 from pipeline.diffusion.edit import Decoding, edit
 from pipeline.diffusion.invert import invert
-from pipeline.diffusion.mask import Contrast, binary, heat_maps, predictions
+from pipeline.diffusion.mask import Contrast, binary, heat_maps, predictions, soft
 from pipeline.diffusion.noise import noise_maps
 from pipeline.diffusion.schedule import Schedule, level
 from pipeline.diffusion.solver import Solver
@@ -68,6 +69,7 @@ class Edited:
     """What became of one target, on the CPU."""
 
     mask: Tensor  # (h, w) bool, true where edited
+    soft: Tensor  # (h, w) float32 in [0, 1], ½ where the mask ends
     heat: Tensor  # (h, w) float32 in [0, 1], the map before the threshold
     state: MaskState
     image: Tensor | None  # (3, f·h, f·w) float32 RGB in [-1, 1]; None: the image is unchanged
@@ -109,14 +111,12 @@ def diffedit(
     heat_Thw = heat_maps(denoiser, schedule, x0_ICHW, noise_INCHW, contrasts, settings.clamp, cost)
     mask_Thw = binary(heat_Thw, settings.threshold, settings.dilate)
     # A NaN is above no threshold, so a target with NaN in its map is not alive either.
-    partial = mask_Thw.flatten(1).any(1) & ~mask_Thw.flatten(1).all(1)
-    alive = [i for i, some in enumerate(partial.tolist()) if some]
+    some = mask_Thw.flatten(1).any(1) & ~mask_Thw.flatten(1).all(1)
+    alive = some.nonzero().flatten().tolist()
     images = _decoded(denoiser, schedule, x0_ICHW, mask_Thw, targets, alive, settings, cost)
-    edits = [
-        _edited(mask_hw, heat_hw, images.get(i))
-        for i, (mask_hw, heat_hw) in enumerate(zip(mask_Thw.cpu(), heat_Thw.cpu(), strict=True))
-    ]
-    return DiffEditResult(edits, cost)
+    soft_Thw = soft(heat_Thw, settings.threshold, settings.dilate)
+    maps = zip(mask_Thw.cpu(), soft_Thw.cpu(), heat_Thw.cpu(), strict=True)
+    return DiffEditResult([_edited(*one, images.get(i)) for i, one in enumerate(maps)], cost)
 
 
 def expected_evaluations(targets: Sequence[Target], settings: Settings) -> int:
@@ -167,12 +167,13 @@ def _decoding(target: Target, images: Sequence[int], schedule: Schedule) -> Deco
     return Decoding(image, start, target.target_prompt, target.guidance_scale)
 
 
-def _edited(mask_hw: Tensor, heat_hw: Tensor, image_3HW: Tensor | None) -> Edited:
+def _edited(mask_hw: Tensor, soft_hw: Tensor, heat_hw: Tensor, image_3HW: Tensor | None) -> Edited:
     state: MaskState = "full" if mask_hw.all() else "partial" if mask_hw.any() else "empty"
+    found = partial(Edited, mask_hw, soft_hw, heat_hw, state)
     if not heat_hw.isfinite().all():
         error = RowError("nan", "the network's noise predictions are not finite numbers")
-        return Edited(mask_hw, heat_hw, state, None, error)
+        return found(None, error)
     if image_3HW is not None and not image_3HW.isfinite().all():
         error = RowError("nan", "the edited picture has values that are not finite numbers")
-        return Edited(mask_hw, heat_hw, state, None, error)
-    return Edited(mask_hw, heat_hw, state, image_3HW)
+        return found(None, error)
+    return found(image_3HW)

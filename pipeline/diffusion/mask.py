@@ -77,11 +77,22 @@ def normalized(map_HW: Tensor, clamp: float) -> Tensor:
 
 def binary(heat_THW: Tensor, threshold: float, dilate: int) -> Tensor:
     """(T, H, W) bool: above the threshold, grown by `dilate` cells in all eight directions."""
-    mask_THW = heat_THW > threshold
+    return _grown(heat_THW, dilate) > threshold
+
+
+def soft(heat_THW: Tensor, threshold: float, dilate: int) -> Tensor:
+    """(T, H, W) in [0, 1]: ½ at the threshold and linear below 1, grown as `binary` grows.
+
+    Where it is drawn larger, its line of ½ runs between the cells as the map does, and so follows
+    the object's outline closer than the cells can.
+    """
+    return (_grown(heat_THW, dilate) / (2 * threshold)).clamp(max=1)
+
+
+def _grown(map_THW: Tensor, dilate: int) -> Tensor:
     if dilate == 0:
-        return mask_THW
-    grown = F.max_pool2d(mask_THW[:, None].float(), 2 * dilate + 1, stride=1, padding=dilate)
-    return grown[:, 0] > 0
+        return map_THW
+    return F.max_pool2d(map_THW[:, None], 2 * dilate + 1, stride=1, padding=dilate)[:, 0]
 
 
 def _predicted(

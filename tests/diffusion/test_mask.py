@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pipeline.diffusion.batching import Cost
-from pipeline.diffusion.mask import Contrast, binary, heat_maps, normalized
+from pipeline.diffusion.mask import Contrast, binary, heat_maps, normalized, soft
 from pipeline.diffusion.noise import noise_maps
 from pipeline.diffusion.schedule import Schedule
 from pipeline.models._stable_diffusion import StableDiffusion
@@ -95,3 +95,12 @@ def test_predictions_are_shared_by_all_targets_of_an_image(
     heat = heat_maps(model, schedule, x0, noise, contrasts, 3.0, cost)
     assert cost.evaluations == MAPS * 5  # red, blue, green at level 5; red, cup at level 3
     assert torch.equal(heat[0], heat[2])  # |a − b| is |b − a|
+
+
+@pytest.mark.parametrize("dilate", [0, 1])
+def test_the_soft_mask_is_a_half_where_the_mask_ends(dilate: int) -> None:
+    heat = torch.rand(3, 9, 7, generator=torch.Generator().manual_seed(0))
+    outlined = soft(heat, 0.35, dilate)
+    assert torch.equal(outlined > 0.5, binary(heat, 0.35, dilate))
+    assert outlined.min() >= 0 and outlined.max() == 1
+    torch.testing.assert_close(soft(torch.tensor([[[0.35]]]), 0.35, 0), torch.tensor([[[0.5]]]))

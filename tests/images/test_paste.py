@@ -97,6 +97,19 @@ def test_none_is_the_decoded_picture_at_the_photos_size() -> None:
     assert 0 < (area > 0).mean() < 1
 
 
+def test_a_soft_mask_is_drawn_between_the_cells() -> None:
+    """Coverage in cells of 8: its line of a half is closer to a disc than the cells' steps."""
+    y, x = np.mgrid[:128, :128] - 60.7
+    disc = np.hypot(x, y) < 37.3
+    coverage = torch.from_numpy(disc).view(16, 8, 16, 8).float().mean((1, 3))
+    photo = noise(128, 128)
+    hard, soft = (
+        paste_back(photo, to_model(photo, (128, 128)), grid, "none", 0.0)[1] > 127
+        for grid in (coverage > 0.5, coverage)
+    )
+    assert (soft != disc).sum() < 0.5 * (hard != disc).sum()
+
+
 def test_the_feather_is_a_ramp_of_known_width() -> None:
     photo = np.zeros((200, 200, 3), np.uint8)
     half = torch.zeros(20, 20, dtype=torch.bool)
