@@ -1,0 +1,9 @@
+"""Evaluate as a cluster job: `ray job submit … -- python jobs/evaluate.py --output DIR`."""
+
+import sys
+
+from pipeline.cli import main
+
+if __name__ == "__main__":
+    sys.argv[1:1] = ["evaluate"]
+    main()
