@@ -1,4 +1,4 @@
-"""Write an output's report page as a cluster job: `ray job submit … -- python jobs/report.py DIR`."""
+"""Write the report page as a cluster job: `ray job submit … -- python jobs/report.py DIR`."""
 
 import sys
 
