@@ -70,6 +70,12 @@ class Mask(Section):
     clamp: float = Field(3.0, gt=0, description="Clip |Δε| at this many times the image's mean.")
     threshold: float = Field(0.35, gt=0, lt=1, description="On the map rescaled to 0..1.")
     dilate: int = Field(0, ge=0, le=16, description="Grow the mask by this many latent cells.")
+    refine: int = Field(
+        2,
+        ge=0,
+        le=16,
+        description="Fit the outline to the photo's edges within this many latent cells; 0: not.",
+    )
     on_empty: Literal["keep", "dead"] = Field(
         "keep", description="An empty mask: keep the unchanged picture, or a dead letter."
     )

@@ -150,11 +150,11 @@ def edit_cases(model: Any, setup: Setup, todo: Sequence[Case]) -> Iterator[Outco
         for case, edited in zip(batch, result.edits, strict=True):
             photo = photos[case.number]
             picture = images[numbers.index(case.number)] if edited.image is None else edited.image
-            pasted, _ = paste_back(photo, picture, edited.soft, edit.paste_back, edit.feather)
-            unpasted, mask = paste_back(photo, picture, edited.soft, "none", edit.feather)
+            pasted, _ = paste_back(photo, picture, edited.outline, edit.paste_back, edit.feather)
+            unpasted, mask = paste_back(photo, picture, edited.outline, "none", edit.feather)
             recolored = None
             if case.kind == "colour":
-                recolored, _ = paste_back(photo, picture, edited.soft, "recolor", edit.feather)
+                recolored, _ = paste_back(photo, picture, edited.outline, "recolor", edit.feather)
             yield Outcome(case, mask > 127, pasted, unpasted, recolored)
 
 

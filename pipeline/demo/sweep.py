@@ -15,10 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from pipeline.config import Mask
 from pipeline.demo.evaluate import KINDS, Case, Setup, cases, edit_cases, score
 from pipeline.demo.photos import HELD_OUT
 from pipeline.demo.scores import interval, mask_scores
 from pipeline.diffusion.diffedit import Settings, Target, diffedit
+from pipeline.diffusion.mask import soft
+from pipeline.diffusion.refine import refined
 from pipeline.diffusion.solver import Solver
 from pipeline.images.bucket import to_model
 from pipeline.images.paste import paste_back
@@ -31,7 +34,7 @@ MASK_ROWS, EDIT_ROWS, SOLVER_ROWS = 24, 12, 24
 """Scenes of each table."""
 STRENGTHS = (0.3, 0.4, 0.5, 0.6, 0.7)
 MAPS = (5, 10, 20)
-CUTS = (0.6, 0.8, 1.0, 1.2, 1.5, 1.8, 2.1)
+CUTS = (0.6, 0.75, 0.9, 1.05, 1.2, 1.5, 1.8)
 RATIOS = (0.5, 0.6, 0.7, 0.8, 0.9)
 GUIDANCE = (2.0, 4.0, 7.5)
 SOLVERS: tuple[tuple[Solver, int], ...] = (
@@ -129,7 +132,8 @@ def _iou(
     values = []
     for heat, case in zip(heats, todo, strict=True):
         if case.kind == kind:
-            outline = (heat / (2 * cut)).clamp(max=1)
+            photo = to_model(np.asarray(case.scene.render(side)), (side, side))
+            outline = refined(soft(heat[None], cut, 0), photo[None], [0], Mask().refine)[0]
             grown = paste_back(blank, torch.zeros(3, side, side), outline, "none", 0.0)[1] > 127
             values.append(mask_scores(grown, case.true_region(side))["mask_iou"])
     return interval(values).mean

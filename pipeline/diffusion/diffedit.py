@@ -23,6 +23,7 @@ from pipeline.diffusion.edit import Decoding, edit
 from pipeline.diffusion.invert import invert
 from pipeline.diffusion.mask import Contrast, binary, heat_maps, predictions, soft
 from pipeline.diffusion.noise import noise_maps
+from pipeline.diffusion.refine import covered, refined
 from pipeline.diffusion.schedule import Schedule, level
 from pipeline.diffusion.solver import Solver
 from pipeline.errors import RowError
@@ -30,6 +31,7 @@ from pipeline.errors import RowError
 if TYPE_CHECKING:
     from pipeline.config import Edit, Mask
 
+MASK_KEYS = {"noise_maps", "clamp", "threshold", "dilate", "refine"}
 MaskState = Literal["partial", "empty", "full"]
 
 
@@ -42,14 +44,13 @@ class Settings:
     clamp: float = 3.0
     threshold: float = 0.5
     dilate: int = 0
+    refine: int = 0
     solver: Solver = "ddim"
 
     @classmethod
     def of(cls, mask: Mask, edit: Edit) -> Settings:
         """The settings in two sections of a run's config."""
-        return cls(
-            edit.steps, mask.noise_maps, mask.clamp, mask.threshold, mask.dilate, edit.solver
-        )
+        return cls(solver=edit.solver, steps=edit.steps, **mask.model_dump(include=MASK_KEYS))
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Edited:
     """What became of one target, on the CPU."""
 
     mask: Tensor  # (h, w) bool, true where edited
-    soft: Tensor  # (h, w) float32 in [0, 1], ½ where the mask ends
+    outline: Tensor  # (h, w) or (f·h, f·w) float32, above ½ where edited
     heat: Tensor  # (h, w) float32 in [0, 1], the map before the threshold
     state: MaskState
     image: Tensor | None  # (3, f·h, f·w) float32 RGB in [-1, 1]; None: the image is unchanged
@@ -109,13 +110,13 @@ def diffedit(
     contrasts = [_contrast(target, settings.steps) for target in targets]
     noise_INCHW = noise_INCHW.to(denoiser.device)
     heat_Thw = heat_maps(denoiser, schedule, x0_ICHW, noise_INCHW, contrasts, settings.clamp, cost)
-    mask_Thw = binary(heat_Thw, settings.threshold, settings.dilate)
+    pictures_I3HW = image_I3HW.to(denoiser.device)
+    mask_Thw, outline = _masks(heat_Thw, pictures_I3HW, [t.image for t in targets], settings)
     # A NaN is above no threshold, so a target with NaN in its map is not alive either.
     some = mask_Thw.flatten(1).any(1) & ~mask_Thw.flatten(1).all(1)
     alive = some.nonzero().flatten().tolist()
     images = _decoded(denoiser, schedule, x0_ICHW, mask_Thw, targets, alive, settings, cost)
-    soft_Thw = soft(heat_Thw, settings.threshold, settings.dilate)
-    maps = zip(mask_Thw.cpu(), soft_Thw.cpu(), heat_Thw.cpu(), strict=True)
+    maps = zip(mask_Thw.cpu(), outline.cpu(), heat_Thw.cpu(), strict=True)
     return DiffEditResult([_edited(*one, images.get(i)) for i, one in enumerate(maps)], cost)
 
 
@@ -131,6 +132,18 @@ def expected_evaluations(targets: Sequence[Target], settings: Settings) -> int:
         for target in targets
     )
     return settings.noise_maps * len(predictions(contrasts)) + sum(highest.values()) + denoising
+
+
+def _masks(
+    heat_Thw: Tensor, pictures_I3HW: Tensor, images: Sequence[int], settings: Settings
+) -> tuple[Tensor, Tensor]:
+    """(T, h, w) bool cells to edit, and the outlines of what is edited, above ½ inside."""
+    soft_Thw = soft(heat_Thw, settings.threshold, settings.dilate)
+    if not settings.refine:
+        return binary(heat_Thw, settings.threshold, settings.dilate), soft_Thw
+    outline_THW = refined(soft_Thw, pictures_I3HW, images, settings.refine)
+    height, width = heat_Thw.shape[1:]
+    return covered(outline_THW, (height, width)), outline_THW
 
 
 def _contrast(target: Target, steps: int) -> Contrast:
@@ -167,9 +180,9 @@ def _decoding(target: Target, images: Sequence[int], schedule: Schedule) -> Deco
     return Decoding(image, start, target.target_prompt, target.guidance_scale)
 
 
-def _edited(mask_hw: Tensor, soft_hw: Tensor, heat_hw: Tensor, image_3HW: Tensor | None) -> Edited:
+def _edited(mask_hw: Tensor, outline: Tensor, heat_hw: Tensor, image_3HW: Tensor | None) -> Edited:
     state: MaskState = "full" if mask_hw.all() else "partial" if mask_hw.any() else "empty"
-    found = partial(Edited, mask_hw, soft_hw, heat_hw, state)
+    found = partial(Edited, mask_hw, outline, heat_hw, state)
     if not heat_hw.isfinite().all():
         error = RowError("nan", "the network's noise predictions are not finite numbers")
         return found(None, error)

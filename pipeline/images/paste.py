@@ -45,8 +45,8 @@ def paste_back(
 ) -> tuple[Pixels, Mask]:
     """The edited photo, (H, W, 3) uint8, and its mask, (H, W) uint8, at the photo's own size.
 
-    `edited_3HW` is the decoded edit in [-1, 1] at the model's size, `mask_hw` the mask on the
-    latent grid, bool or in [0, 1] with its outline at ½, `feather` the width of the transition as
+    `edited_3HW` is the decoded edit in [-1, 1] at the model's size, `mask_hw` the mask on any
+    smaller grid, bool or in [0, 1] with its outline at ½, `feather` the width of the transition as
     a share of the short side; it is centred on the outline. The mask returned is 255 wherever the
     photo may differ (the feather included); where it is 0 the bytes are the original's.
 
@@ -69,7 +69,7 @@ def paste_back(
 
 def _outline(mask_hw: Tensor, size: tuple[int, int]) -> Image.Image:
     """The mask at `size` = (W, H), 0 or 255, with the grid's steps smoothed."""
-    grid = Image.fromarray((mask_hw.cpu().float() * 255).round().byte().numpy())
+    grid = Image.fromarray((mask_hw.cpu().float().clamp(0, 1) * 255).round().byte().numpy())
     smooth = grid.resize(size, Image.Resampling.BICUBIC)
     return smooth.point(lambda value: 255 if value >= 128 else 0)
 

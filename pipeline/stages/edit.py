@@ -142,7 +142,7 @@ class Edit:
             everywhere = 255 if edited.state == "full" else 0
             return job.pixels, np.full(job.pixels.shape[:2], everywhere, np.uint8)
         paste = self._config.edit
-        return paste_back(job.pixels, edited.image, edited.soft, paste.paste_back, paste.feather)
+        return paste_back(job.pixels, edited.image, edited.outline, paste.paste_back, paste.feather)
 
 
 def threads(config: RunConfig) -> int:
