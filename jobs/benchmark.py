@@ -101,7 +101,7 @@ def scaling(
 
 @app.command()
 def memory(
-    images: Annotated[int, typer.Option(help="N: pictures of noise.", min=1)] = 96,
+    images: Annotated[int, typer.Option(help="N: pictures of noise.", min=1)] = 384,
     side: Annotated[int, typer.Option(help="Their side, pixels.", min=64)] = 592,
     chunk_rows: ChunkRows = 8,
     json_file: JsonFile = None,

@@ -28,13 +28,15 @@ class Peaks:
 
     def __init__(self) -> None:
         self.private = 0.0
+        self.largest = 0.0
         self.store = 0.0
         self.processes = 0
 
     def look(self) -> None:
         """Looks once."""
         statuses = [_status(pid) for pid in descendants(os.getpid())]
-        self.private = max(self.private, sum(s.get("RssAnon", 0) for s in statuses) / 1024)
+        private = [s.get("RssAnon", 0) / 1024 for s in statuses]
+        self.private, self.largest = max(self.private, sum(private)), max(self.largest, *private)
         self.store = max(self.store, _store() / 2**20)
         self.processes = max(self.processes, len(statuses))
 
@@ -114,6 +116,7 @@ def _row(folder: Path, images: int, side: int, chunk_rows: int) -> dict[str, Any
         "images": tally.rows,
         "input, MiB": tally.rows * len(picture) / 2**20,
         "private, MiB": peaks.private,
+        "largest process, MiB": peaks.largest,
         "object store, MiB": peaks.store,
         "processes": peaks.processes,
     }
