@@ -12,13 +12,11 @@ python jobs/benchmark.py resume     the state of a run of 400 million rows
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
+from benchmark_table import show
 
 app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode=None, no_args_is_help=True)
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the results here too.")]
@@ -47,7 +45,7 @@ def engine(
 
     made = benchmark_engine.load(model, arch, width, device, dtype)
     sizes = sorted({1, *_numbers(batches)})
-    _show(benchmark_engine.compare(made, images, steps, rounds, sizes), json_file)
+    show(benchmark_engine.compare(made, images, steps, rounds, sizes), json_file)
 
 
 @app.command()
@@ -55,7 +53,7 @@ def startup(model: Model = "demo", device: Device = "auto", json_file: JsonFile 
     """Seconds to import, to load the model, and to the first edit, in a process of its own."""
     import benchmark_engine
 
-    _show(benchmark_engine.startup(model, device), json_file)
+    show(benchmark_engine.startup(model, device), json_file)
 
 
 @app.command()
@@ -69,7 +67,7 @@ def pipeline(
     """Images a second of a whole run on Ray, and of the engine alone on the same chunks."""
     import benchmark_pipeline
 
-    _show(benchmark_pipeline.measure(images, chunk_rows, model, steps), json_file)
+    show(benchmark_pipeline.measure(images, chunk_rows, model, steps), json_file)
 
 
 @app.command()
@@ -82,7 +80,7 @@ def io(
     """Rows a second and core without a model: read, an edit that changes nothing, write."""
     import benchmark_io
 
-    _show(benchmark_io.measure(images, side, img2dataset), json_file)
+    show(benchmark_io.measure(images, side, img2dataset), json_file)
 
 
 @app.command()
@@ -96,7 +94,7 @@ def scaling(
     """Images a second of several actors that sleep, against as many times one actor's."""
     import benchmark_scaling
 
-    _show(benchmark_scaling.measure(_numbers(actors), nap, chunk_rows, chunks), json_file)
+    show(benchmark_scaling.measure(_numbers(actors), nap, chunk_rows, chunks), json_file)
 
 
 @app.command()
@@ -109,7 +107,7 @@ def memory(
     """Peak memory of all processes of a run on N pictures and on 4 N."""
     import benchmark_memory
 
-    _show(benchmark_memory.measure(images, side, chunk_rows), json_file)
+    show(benchmark_memory.measure(images, side, chunk_rows), json_file)
 
 
 @app.command()
@@ -123,29 +121,11 @@ def resume(
     """The size of the commit state of a very large run, and the time to load and filter it."""
     import benchmark_resume
 
-    _show(benchmark_resume.measure(rows, shards, chunk_rows, committed), json_file)
+    show(benchmark_resume.measure(rows, shards, chunk_rows, committed), json_file)
 
 
 def _numbers(text: str) -> list[int]:
     return [int(number) for number in text.split(",")]
-
-
-def _show(report: dict[str, Any], json_file: Path | None) -> None:
-    table = Table(*report["rows"][0])
-    for row in report["rows"]:
-        table.add_row(*map(_text, row.values()))
-    console = Console()
-    console.print(table)
-    for name, value in report.items():
-        if name != "rows":
-            console.print(f"{name}: {_text(value)}")
-    if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-
-
-def _text(value: object) -> str:
-    return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":
