@@ -1,28 +1,33 @@
-"""Measures this package. Each mode prints a table; `--json FILE` writes the same as JSON.
+"""Measures this package. Each mode prints a table and its ratios, all of one run; `--json FILE`
+writes the same as JSON. Ratios are what to read: they hold on a slow or shared machine.
 
 python jobs/benchmark.py engine     DiffEdit here against diffusers' own pipeline
 python jobs/benchmark.py startup    from a new process to the first edit
+python jobs/benchmark.py pipeline   a whole run on Ray against the bare engine
+python jobs/benchmark.py io         reading and writing against img2dataset and webdataset
+python jobs/benchmark.py scaling    1, 2, 4, 8 actors whose device is a fixed sleep
+python jobs/benchmark.py memory     the memory of a run on N images and on 4 N
+python jobs/benchmark.py resume     the state of a run of 400 million rows
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import benchmark_engine
 import typer
-from rich.console import Console
-from rich.table import Table
+from benchmark_table import show
 
-app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode=None)
+app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode=None, no_args_is_help=True)
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the results here too.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …; auto: cuda where there is one.")]
+Model = Annotated[str, typer.Option(help="A model folder or id.")]
+ChunkRows = Annotated[int, typer.Option(help="Images a chunk.", min=1)]
 
 
 @app.command()
 def engine(
-    model: Annotated[str, typer.Option(help="A model folder or id.")] = "demo",
+    model: Model = "demo",
     arch: Annotated[
         str, typer.Option(help="sd15: Stable Diffusion 1.5's architecture, random weights.")
     ] = "",
@@ -36,36 +41,91 @@ def engine(
     json_file: JsonFile = None,
 ) -> None:
     """Seconds and evaluations an edit, the reference's and ours, at equal settings."""
+    import benchmark_engine
+
     made = benchmark_engine.load(model, arch, width, device, dtype)
-    sizes = sorted({1, *(int(size) for size in batches.split(","))})
-    report = benchmark_engine.compare(made, images, steps, rounds, sizes)
-    _show(report, json_file)
+    sizes = sorted({1, *_numbers(batches)})
+    show(benchmark_engine.compare(made, images, steps, rounds, sizes), json_file)
 
 
 @app.command()
-def startup(
-    model: Annotated[str, typer.Option(help="A model folder or id.")] = "demo",
-    device: Device = "auto",
+def startup(model: Model = "demo", device: Device = "auto", json_file: JsonFile = None) -> None:
+    """Seconds to import, to load the model, and to the first edit, in a process of its own."""
+    import benchmark_engine
+
+    show(benchmark_engine.startup(model, device), json_file)
+
+
+@app.command()
+def pipeline(
+    model: Model = "demo",
+    images: Annotated[int, typer.Option(help="Drawn scenes to edit.", min=2)] = 96,
+    steps: Annotated[int, typer.Option(help="DDIM steps.", min=1)] = 25,
+    chunk_rows: ChunkRows = 8,
     json_file: JsonFile = None,
 ) -> None:
-    """Seconds to import, to load the model, and to the first edit, in a process of its own."""
-    _show(benchmark_engine.startup(model, device), json_file)
+    """Images a second of a whole run on Ray, and of the engine alone on the same chunks."""
+    import benchmark_pipeline
+
+    show(benchmark_pipeline.measure(images, chunk_rows, model, steps), json_file)
 
 
-def _show(report: dict[str, Any], json_file: Path | None) -> None:
-    table = Table(*report["rows"][0])
-    for row in report["rows"]:
-        table.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()))
-    console = Console()
-    console.print(table)
-    for name, value in report.items():
-        if name != "rows":
-            console.print(
-                f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}"
-            )
-    if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+@app.command()
+def io(
+    images: Annotated[int, typer.Option(help="JPEGs to read.", min=64)] = 512,
+    side: Annotated[int, typer.Option(help="Their side, pixels.", min=64)] = 512,
+    img2dataset: Annotated[str, typer.Option(help="Its command, if it is installed.")] = "",
+    json_file: JsonFile = None,
+) -> None:
+    """Rows a second and core without a model: read, an edit that changes nothing, write."""
+    import benchmark_io
+
+    show(benchmark_io.measure(images, side, img2dataset), json_file)
+
+
+@app.command()
+def scaling(
+    actors: Annotated[str, typer.Option(help="Numbers of actors; ratio: last to first.")] = "1,8",
+    nap: Annotated[float, typer.Option(help="Seconds that the device takes an image.")] = 1.0,
+    chunk_rows: ChunkRows = 4,
+    chunks: Annotated[int, typer.Option(help="Chunks for each actor.", min=1)] = 15,
+    json_file: JsonFile = None,
+) -> None:
+    """Images a second of several actors that sleep, against as many times one actor's."""
+    import benchmark_scaling
+
+    show(benchmark_scaling.measure(_numbers(actors), nap, chunk_rows, chunks), json_file)
+
+
+@app.command()
+def memory(
+    images: Annotated[int, typer.Option(help="N: pictures of noise.", min=1)] = 384,
+    side: Annotated[int, typer.Option(help="Their side, pixels.", min=64)] = 592,
+    chunk_rows: ChunkRows = 8,
+    json_file: JsonFile = None,
+) -> None:
+    """Peak memory of all processes of a run on N pictures and on 4 N."""
+    import benchmark_memory
+
+    show(benchmark_memory.measure(images, side, chunk_rows), json_file)
+
+
+@app.command()
+def resume(
+    rows: Annotated[int, typer.Option(min=1)] = 400_000_000,
+    shards: Annotated[int, typer.Option(min=1)] = 41_000,
+    chunk_rows: ChunkRows = 32,
+    committed: Annotated[float, typer.Option(min=0, max=1)] = 0.3,
+    json_file: JsonFile = None,
+) -> None:
+    """The size of the commit state of a very large run, and the time to load and filter it."""
+    import benchmark_resume
+
+    show(benchmark_resume.measure(rows, shards, chunk_rows, committed), json_file)
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
 
 
 if __name__ == "__main__":

@@ -1,14 +1,11 @@
 """What resuming a very large run costs: the commit state's size, the time to load and to filter.
 
-    python -m jobs.benchmark_resume --rows 400000000 --shards 41000 --committed 0.3
-
 The names of the records are made up and go through the code that resume runs on a listing; the
 listing itself (one request a thousand names on S3) is not in the figures.
 """
 
 from __future__ import annotations
 
-import json
 import pickle
 import random
 import resource
@@ -16,9 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import typer
+from typing import Any
 
 from pipeline.rows import Chunk
 from pipeline.sinks import layout
@@ -31,6 +26,12 @@ class Shard:
 
     path: str
     version: str = "0a1b2c3d"
+
+
+def measure(rows: int, shards: int, chunk_rows: int, committed: float) -> dict[str, Any]:
+    """The figures of `simulate` as a table."""
+    figures = simulate(rows, shards, chunk_rows, committed)
+    return {"rows": [{"figure": name, "value": value} for name, value in figures.items()]}
 
 
 def simulate(rows: int, shards: int, chunk_rows: int, committed: float) -> dict[str, float]:
@@ -73,17 +74,3 @@ def _names(shards: list[Shard], chunks: int, committed: float) -> Iterator[str]:
 
 def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-
-
-def main(
-    rows: Annotated[int, typer.Option(min=1)] = 400_000_000,
-    shards: Annotated[int, typer.Option(min=1)] = 41_000,
-    chunk_rows: Annotated[int, typer.Option(min=1)] = 32,
-    committed: Annotated[float, typer.Option(min=0, max=1)] = 0.3,
-) -> None:
-    """Print the figures as JSON."""
-    print(json.dumps(simulate(rows, shards, chunk_rows, committed), indent=2))
-
-
-if __name__ == "__main__":
-    typer.run(main)

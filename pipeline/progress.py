@@ -41,11 +41,12 @@ def progress(console: Console) -> Iterator[Watch]:
         TextColumn("{task.fields[rate]}"),
         TextColumn("[green]{task.fields[edits]} edits[/]"),
         TextColumn("[red]{task.fields[dead]} dead[/]"),
+        TextColumn("[dim]{task.fields[idle]}[/]"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("editing", total=None, rate="starting", edits=0, dead=0)
+        task = bar.add_task("editing", total=None, rate="starting", edits=0, dead=0, idle="")
 
         def watch(tally: Tally) -> None:
             elapsed = bar.tasks[0].elapsed or 0.0
@@ -57,6 +58,7 @@ def progress(console: Console) -> Iterator[Watch]:
                 rate=rate,
                 edits=tally.written,
                 dead=tally.dead,
+                idle=idle(tally),
             )
 
         yield watch
@@ -67,7 +69,13 @@ def summary(config: RunConfig, tally: Tally) -> str:
     where = f"output: {config.output.path}"
     if not tally.chunks:
         return f"nothing to do: every chunk of {config.input.path} is committed already\n{where}"
-    return f"{counts(tally)}\n{where}"
+    return "\n".join([counts(tally), *filter(None, [idle(tally)]), where])
+
+
+def idle(tally: Tally) -> str:
+    """How long the models waited for work between their first batch and their last."""
+    share = tally.idle_share
+    return "" if share is None else f"model idle {100 * share:.0f} %"
 
 
 def counts(tally: Tally) -> str:

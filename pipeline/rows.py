@@ -9,7 +9,7 @@ planned edit. A row that failed stays in its table with `error_stage`, `error_ki
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 
 import pyarrow as pa
 
@@ -91,6 +91,8 @@ def result_schema(scores: Sequence[str]) -> pa.Schema:
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """`table` with exactly `schema`'s columns, in its order; a missing one is null.
 
+    What the table's metadata says (see `Spent`) stays.
+
     Raises pa.ArrowInvalid where a column cannot be cast: that is a bug in a stage.
     """
     columns = [
@@ -99,7 +101,27 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
         else pa.nulls(len(table), field.type)
         for field in schema
     ]
-    return pa.table(columns, schema=schema)
+    return pa.table(columns, schema=schema.with_metadata(table.schema.metadata))
+
+
+@dataclass
+class Spent:
+    """What the edit stage spent on one chunk. Travels in the table's metadata, not in its rows:
+    rows must not depend on the time that they took."""
+
+    model_seconds: float = 0.0  # the model at work
+    idle_seconds: float = 0.0  # the model waiting for this chunk, after the one before it
+
+    @classmethod
+    def of(cls, table: pa.Table) -> Spent:
+        """As noted on `table`; zeros where nothing is."""
+        noted = table.schema.metadata or {}
+        return cls(*(float(noted.get(f.name.encode(), 0)) for f in fields(cls)))
+
+    def noted(self, table: pa.Table) -> pa.Table:
+        """`table` with these seconds as its metadata."""
+        seconds = {name: f"{value:.6f}" for name, value in asdict(self).items()}
+        return table.replace_schema_metadata(seconds)
 
 
 @dataclass(frozen=True)

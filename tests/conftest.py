@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from tests.moto_server import moto
 from tests.s3_server import s3_server
 
-__all__ = ["moto", "s3_server", "tiny_model", "tiny_v_model"]
+__all__ = ["moto", "ray_here", "s3_server", "tiny_model", "tiny_v_model"]
+
+ROOT = Path(__file__).parents[1]
 
 # Networks this small lose more by waiting for a second thread than they gain by it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -30,3 +33,27 @@ def tiny_v_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.tiny import make_folder
 
     return make_folder(tmp_path_factory.mktemp("models") / "tiny-v", "v_prediction")
+
+
+@pytest.fixture(scope="session")
+def ray_here() -> Iterator[None]:
+    """A quiet Ray of three logical CPUs, shared by the session; its workers can import jobs."""
+    import ray
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{os.environ.get('PYTHONPATH', '')}:{ROOT}:{ROOT / 'jobs'}")
+        _start_ray()
+    yield
+    ray.shutdown()
+
+
+def _start_ray() -> None:
+    import ray
+
+    ray.init(
+        num_cpus=3,
+        include_dashboard=False,
+        object_store_memory=256 << 20,
+        log_to_driver=False,
+        logging_level="ERROR",
+    )

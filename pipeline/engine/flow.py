@@ -34,7 +34,14 @@ def flow(config: RunConfig, todo: Todo, output: Output, tally: Any) -> None:
         .map_batches(
             EditActor,
             fn_constructor_args=[config],
-            compute=ActorPoolStrategy(min_size=run.actors[0], max_size=run.actors[1]),
+            compute=ActorPoolStrategy(
+                min_size=run.actors[0],
+                max_size=run.actors[1],
+                # One chunk on the device, one being decoded or encoded, one on its way.
+                max_concurrent_calls_per_actor=2,
+                enable_true_multi_threading=True,
+                max_tasks_in_flight_per_actor=3,
+            ),
             num_cpus=1 if run.cpus_per_actor is None else run.cpus_per_actor,
             num_gpus=_gpus() if run.gpus_per_actor is None else run.gpus_per_actor,
             ray_remote_args_fn=_bounded_restarts,
@@ -80,7 +87,7 @@ def _packed(config: RunConfig, shard: Any, done: Any) -> Iterator[pa.Table]:
 
 
 class EditActor:
-    """Holds the model on its device; edits one chunk a call."""
+    """Holds the model on its device; edits one chunk a call, two threads by turns."""
 
     def __init__(self, config: RunConfig) -> None:
         self._edit = per_chunk(Edit(config))

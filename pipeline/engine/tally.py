@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pipeline.errors import TooManyDead
-from pipeline.sinks.commits import Commit
+from pipeline.sinks.commits import Commit, idle_share
 
 EARLY = 200
 """Planned edits before the dead share may stop a run: a few bad rows at the start are no trend."""
@@ -26,6 +26,8 @@ class Tally:
     written: int = 0
     dead: int = 0
     passed: int = 0
+    model_seconds: float = 0.0  # of all models, at work
+    idle_seconds: float = 0.0  # of all models, waiting for their next chunk
     reasons: dict[str, int] = field(default_factory=dict)
 
     def add(self, commit: Commit) -> Tally:
@@ -36,9 +38,16 @@ class Tally:
         self.written += commit.written
         self.dead += commit.dead
         self.passed += commit.passed
+        self.model_seconds += commit.model_seconds
+        self.idle_seconds += commit.idle_seconds
         for reason, count in commit.dead_by_kind.items():
             self.reasons[reason] = self.reasons.get(reason, 0) + count
         return self
+
+    @property
+    def idle_share(self) -> float | None:
+        """Share of their time that the models waited, 0..1; None before they worked."""
+        return idle_share(self.model_seconds, self.idle_seconds)
 
     def snapshot(self) -> Tally:
         """The sums so far."""

@@ -28,6 +28,9 @@ XMP = (
     '<?xpacket end="r"?>'
 )
 
+PNG_LEVEL = 4
+"""Half the time of zlib's default of 6, for files a few percent larger."""
+
 
 def encode_edited(rgb: Pixels, image_format: Literal["png", "webp"]) -> bytes:
     """A lossless file of (H, W, 3) uint8 pixels with the synthetic-media marker."""
@@ -36,7 +39,7 @@ def encode_edited(rgb: Pixels, image_format: Literal["png", "webp"]) -> bytes:
     if image_format == "png":
         info = PngInfo()
         info.add_itxt("XML:com.adobe.xmp", XMP)
-        image.save(out, "PNG", pnginfo=info)
+        image.save(out, "PNG", pnginfo=info, compress_level=PNG_LEVEL)
     else:
         image.save(out, "WEBP", lossless=True, method=2, xmp=XMP.encode())
     return out.getvalue()

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.report.distribution import Distribution
-from pipeline.sinks.commits import Commit, read_commits
+from pipeline.sinks.commits import Commit, idle_share, read_commits
 from pipeline.sinks.output import Output
 from pipeline.storage import explained, retried
 
@@ -42,6 +42,13 @@ class Summary:
     distributions: dict[str, Distribution] = field(default_factory=dict)
     dead: dict[str, DeadGroup] = field(default_factory=dict)  # by "stage/kind"
     gallery: list[Row] = field(default_factory=list)
+    model_seconds: float = 0.0
+    idle_seconds: float = 0.0
+
+    @property
+    def idle_share(self) -> float | None:
+        """Share of their time that the models waited, 0..1; None where they did not work."""
+        return idle_share(self.model_seconds, self.idle_seconds)
 
     @property
     def adds_up(self) -> bool:
@@ -90,6 +97,8 @@ def spread(counts: Sequence[int], number: int) -> Iterator[tuple[int, list[int]]
 def _count(summary: Summary, commit: Commit) -> None:
     for name in ("rows", "planned", "written", "dead", "passed"):
         summary.counts[name] += getattr(commit, name)
+    summary.model_seconds += commit.model_seconds
+    summary.idle_seconds += commit.idle_seconds
     for group, count in commit.dead_by_kind.items():
         summary.dead.setdefault(group, DeadGroup()).count += count
     summary.chunks[commit.shard] += 1

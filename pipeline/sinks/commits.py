@@ -57,11 +57,18 @@ class Commit(BaseModel):
     dead_by_kind: dict[str, int]  # "stage/kind" → dead letters
     files: list[PartFile]
     fingerprint: str  # of the config
+    model_seconds: float = 0.0  # the model at work on the chunk
+    idle_seconds: float = 0.0  # the model waiting for it; nothing depends on either
 
     @property
     def name(self) -> layout.PartName:
         """What its parts' names say."""
         return layout.PartName(layout.shard_id(self.shard), self.chunk, self.replay)
+
+
+def idle_share(model_seconds: float, idle_seconds: float) -> float | None:
+    """Share of their time that the models waited, 0..1; None where they did not work."""
+    return idle_seconds / (model_seconds + idle_seconds) if model_seconds else None
 
 
 class VersionedShard(Protocol):

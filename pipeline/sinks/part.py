@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict
 from hashlib import blake2b
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ import pyarrow.compute as pc
 
 from pipeline import storage
 from pipeline.errors import RunError
-from pipeline.rows import Chunk
+from pipeline.rows import Chunk, Spent
 from pipeline.sinks import dead, layout, parquet, webdataset
 from pipeline.sinks.commits import Commit, PartFile, find_commit, write_commit
 from pipeline.sinks.lease import check_held
@@ -31,15 +32,17 @@ def write_part(output: Output, table: pa.Table) -> Commit:
     against the planner's count is an AssertionError: a bug in a stage.
     """
     with storage.explained(output.path, "write a part", raising=RunError):
-        chunk = Chunk.of(table)
+        chunk, spent = Chunk.of(table), Spent.of(table)
         committed = find_commit(output, chunk, output.replay)
         if committed:
             return committed
         planned = _check_planned(table)
+        table = table.replace_schema_metadata(None)
         if output.replay:
             carried = untouched(output, chunk, table)
             table, planned = pa.concat_tables([table, carried]), planned + len(carried)
         commit = _write_files(output, chunk, table, planned)
+        commit = commit.model_copy(update={k: round(v, 3) for k, v in asdict(spent).items()})
         check_held(output)
         write_commit(output, chunk, commit)
         return commit

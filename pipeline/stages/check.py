@@ -50,6 +50,8 @@ class Check:
         return {**row, **{f"score_{name}": value for name, value in values.items()}}
 
     def _scores(self, row: dict[str, Any], scores: dict[str, Score]) -> dict[str, float]:
+        if not scores:
+            return {}
         source = decode(row["image"], self._max_pixels)
         edited, mask = _pixels(row["edited"]), _pixels(row["mask"])
         return {name: float(score(source, edited, mask)) for name, score in scores.items()}

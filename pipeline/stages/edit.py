@@ -25,10 +25,11 @@ from pipeline.images.bucket import bucket, to_model
 from pipeline.images.decode import decode
 from pipeline.images.encode import encode_edited, encode_mask
 from pipeline.images.paste import paste_back
-from pipeline.rows import ERROR, RESULT, conform, result_schema
+from pipeline.rows import ERROR, RESULT, Spent, conform, result_schema
 from pipeline.section import build
 from pipeline.stages.guard import as_row_error, guarded
 from pipeline.stages.plan import failed
+from pipeline.stages.turn import Turn
 
 Row = dict[str, Any]
 Outcome = Row | RowError
@@ -51,21 +52,27 @@ class Job:
 
 
 class Edit:
-    """PLAN_SCHEMA → result table: one row a planned edit. Loads the model when made."""
+    """PLAN_SCHEMA → result table: one row a planned edit. Loads the model when made.
+
+    Two threads keep the model busy: while it edits the one's pictures, the other puts those of the
+    chunk before back into their photos, encodes them and decodes the next chunk's. The table says
+    how long the model worked and waited (`Spent`).
+    """
 
     def __init__(self, config: RunConfig) -> None:
         self._config = config
         self._model = build(config.model)
         self._settings = Settings.of(config.mask, config.edit)
-        torch.set_num_threads(threads(config))
+        self._turn = Turn()
 
     def __call__(self, table: pa.Table) -> pa.Table:
         rows = table.to_pylist()
         outcomes: dict[int, list[Outcome]] = {}
+        spent = Spent()
         with ThreadPoolExecutor(CODEC_THREADS) as pool:
             jobs = list(pool.map(self._job, range(len(rows)), rows))
             for size_jobs in _by_size([job for job in jobs if isinstance(job, Job)]):
-                done = guarded(size_jobs, lambda batch: self._edit(batch, pool))
+                done = guarded(size_jobs, lambda batch: self._edit(batch, pool, spent))
                 outcomes |= {
                     job.index: _each(job, o) for job, o in zip(size_jobs, done, strict=True)
                 }
@@ -74,7 +81,7 @@ class Edit:
             for i, job in enumerate(jobs)
             if isinstance(job, RowError)
         }
-        return _exploded(table, rows, outcomes)
+        return spent.noted(_exploded(table, rows, outcomes))
 
     def _job(self, index: int, row: Row) -> Job | RowError | None:
         if row["error_kind"] is not None or not row["edits"]:
@@ -88,12 +95,18 @@ class Edit:
         seed = row_seed(self._config.run.seed, row["shard"], row["key"])
         return Job(index, row["edits"], pixels, size, seed)
 
-    def _edit(self, jobs: Sequence[Job], pool: ThreadPoolExecutor) -> list[list[Outcome]]:
+    def _edit(
+        self, jobs: Sequence[Job], pool: ThreadPoolExecutor, spent: Spent
+    ) -> list[list[Outcome]]:
         """The outcomes of each job of one bucket, a list in the order of its edits."""
         images = torch.stack(list(pool.map(lambda job: to_model(job.pixels, job.size), jobs)))
         targets = [self._target(i, edit) for i, job in enumerate(jobs) for edit in job.edits]
         seeds = [job.seed for job in jobs]
-        result = diffedit(self._model, images, targets, seeds, self._settings)
+        with self._turn.taken(spent):
+            # The number is each thread's own: sums on another number of threads round otherwise,
+            # and on one machine a run must give the same bytes with Ray and without.
+            torch.set_num_threads(threads(self._config))
+            result = diffedit(self._model, images, targets, seeds, self._settings)
         sources = [jobs[target.image] for target in targets]
         outcomes = list(pool.map(self._outcome, sources, targets, result.edits))
         grouped: list[list[Outcome]] = [[] for _ in jobs]
@@ -146,8 +159,7 @@ class Edit:
 
 
 def threads(config: RunConfig) -> int:
-    """CPU threads of one actor. Set, because sums on another number of threads round otherwise:
-    on one machine a run gives the same bytes with Ray and without."""
+    """CPU threads that the model of one actor computes with."""
     return max(1, round(config.run.cpus_per_actor or (os.cpu_count() or 1) / config.run.actors[1]))
 
 
@@ -177,7 +189,10 @@ def _exploded(table: pa.Table, rows: Sequence[Row], outcomes: dict[int, list[Out
         ]
         filled += results or [{name: row[name] for name in ERROR.names}]
         taken += [index] * max(1, len(results))
-    exploded = table.drop_columns(["edits", *ERROR.names]).take(pa.array(taken, pa.int64()))
+    kept = table.drop_columns(["edits", *ERROR.names])
+    # Slices share the source's bytes, however many edits an image has; `take` would repeat them
+    # in one array, and an array of binary values ends at 2 GiB.
+    exploded = pa.concat_tables([kept.slice(index, 1) for index in taken])
     for field in (*RESULT, *ERROR):
         if field.name not in exploded.column_names:
             values = [row.get(field.name) for row in filled]

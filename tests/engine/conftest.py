@@ -1,8 +1,8 @@
-"""One Ray for all tests of the engine, and a run in one call."""
+"""A run in one call, and the rows that it wrote."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -12,22 +12,6 @@ from pipeline.engine.run import run
 from pipeline.engine.tally import Tally
 
 Rows = dict[tuple[str, str, str], dict[str, Any]]
-
-
-@pytest.fixture(scope="session")
-def ray_here() -> Iterator[None]:
-    """A quiet Ray of three logical CPUs, shared by the session."""
-    import ray
-
-    ray.init(
-        num_cpus=3,
-        include_dashboard=False,
-        object_store_memory=256 << 20,
-        log_to_driver=False,
-        logging_level="ERROR",
-    )
-    yield
-    ray.shutdown()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pyarrow as pa
 from PIL import Image
 
 from pipeline import config
-from pipeline.rows import result_schema
+from pipeline.rows import Spent, result_schema
 from pipeline.sinks.output import Output, open_output
 from pipeline.sinks.part import write_part
 from pipeline.storage import Storage
@@ -77,7 +77,11 @@ def passed(number: int) -> Row:
 
 
 def write_output(
-    path: Path | str, chunks: list[list[Row]], last: bool = True, storage: Storage | None = None
+    path: Path | str,
+    chunks: list[list[Row]],
+    last: bool = True,
+    storage: Storage | None = None,
+    spent: Spent | None = None,
 ) -> Output:
     """The output of one shard; each chunk is a list of result rows; `last` tells its end."""
     place = {"path": str(path), "storage": storage or Storage(), "webdataset": False}
@@ -95,5 +99,6 @@ def write_output(
     schema = result_schema(["background_psnr", "edit_change"])
     for number, rows in enumerate(chunks):
         chunk = {"chunk": number, "last": last and number == len(chunks) - 1}
-        write_part(output, pa.Table.from_pylist([{**row, **chunk} for row in rows], schema))
+        table = pa.Table.from_pylist([{**row, **chunk} for row in rows], schema)
+        write_part(output, (spent or Spent()).noted(table))
     return output

@@ -14,6 +14,7 @@ from pipeline.errors import UsageError
 from pipeline.report.collect import Row, collect, spread
 from pipeline.report.page import GALLERY, write_report
 from pipeline.report.texts import figure, word_changes
+from pipeline.rows import Spent
 from pipeline.sinks.output import Output
 from pipeline.storage import Storage
 from tests.report.outputs import dead, edit, noise, passed, png, write_output
@@ -45,6 +46,13 @@ def test_counts_scores_and_reasons(tmp_path: Path) -> None:
     assert "finished 1 shard read to the end" in text
     assert "plan no_caption 1 no_caption: 4" in text
     assert "prompts.type recolor" in text and "weights 0123abcd" in text
+
+
+def test_the_idle_share_of_the_model(tmp_path: Path) -> None:
+    chunks = [[edit(0)], [dead(1)]]
+    output = write_output(tmp_path / "timed", chunks, spent=Spent(9, 1))
+    assert "Model idle 10 %" in words_of(page_of(output))
+    assert "Model idle" not in page_of(write_output(tmp_path / "untimed", chunks))
 
 
 def test_a_few_examples_of_each_reason(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.engine.tally import Tally
 from pipeline.errors import RunError
-from pipeline.rows import Chunk
+from pipeline.rows import Chunk, Spent
 from pipeline.sinks.commits import load_progress, read_commits
 from pipeline.sinks.output import Output, open_output
 from pipeline.sinks.part import runs, write_part
@@ -70,6 +71,17 @@ def test_the_same_rows_give_the_same_bytes(output: Output, tmp_path: Path) -> No
     write_part(output, chunk_table("a/00.tar", 0))
     write_part(other, chunk_table("a/00.tar", 0))
     assert files(output) == files(other)
+
+
+def test_the_time_it_took_stands_in_the_record_alone(output: Output, tmp_path: Path) -> None:
+    other = open_output(run_config(str(tmp_path / "other")), MODEL)
+    rows = chunk_table("a/00.tar", 0)
+    commit = write_part(output, Spent(2.5, 0.25).noted(rows))
+    assert (commit.model_seconds, commit.idle_seconds) == (2.5, 0.25)
+    assert [commit] == list(read_commits(output))
+    assert write_part(other, rows).files == commit.files
+    assert Tally(1).idle_share is None
+    assert Tally(1).add(commit).add(commit).idle_share == 0.5 / 5.5
 
 
 def test_a_committed_chunk_is_not_written_again(output: Output) -> None:
