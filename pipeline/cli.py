@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -236,6 +237,8 @@ def make_data(
 def main() -> None:
     """Runs a command; a RunError is one line and its exit code, a bug is a traceback."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where nohup ignores it
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         # Without its standalone mode, Typer returns the code of a typer.Exit.
         sys.exit(app(standalone_mode=False))
@@ -250,7 +253,15 @@ def main() -> None:
 
 
 def _interrupt(*_: Any) -> None:
+    """The first time ends the run in order; who asks again does not want to wait for that."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop_at_once)
     raise KeyboardInterrupt
+
+
+def _stop_at_once(*_: Any) -> None:
+    os.write(2, b"error stopped at once; the same command goes on from what is committed\n")
+    os._exit(130)
 
 
 def _click_error(error: Exception) -> None:

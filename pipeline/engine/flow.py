@@ -17,7 +17,11 @@ from ray.data.block import BlockMetadata
 
 from pipeline.config import RunConfig
 from pipeline.engine.envelope import pack, per_chunk, stream_one_row_blocks, unpack
+from pipeline.engine.losses import explained
+from pipeline.engine.tally import Tally
 from pipeline.engine.todo import Todo, read
+from pipeline.errors import RunError
+from pipeline.sinks.commits import Commit
 from pipeline.sinks.output import Output
 from pipeline.sinks.part import write_part
 from pipeline.stages import Check, Edit, Plan
@@ -83,10 +87,18 @@ class EditActor:
     """Holds the model on its device; edits one chunk a call."""
 
     def __init__(self, config: RunConfig) -> None:
-        self._edit = per_chunk(Edit(config))
+        # Of an error in an actor's start Ray keeps the text alone, so the first call raises it.
+        self._edit: Any = None
+        self._error: RunError | None = None
+        try:
+            self._edit = per_chunk(Edit(config))
+        except RunError as error:
+            self._error = error
 
     def __call__(self, block: pa.Table) -> Iterator[pa.Table]:
-        return self._edit(block)
+        if self._error:
+            raise self._error
+        yield from self._edit(block)
 
 
 class Parts(Datasink[None]):
@@ -100,4 +112,11 @@ class Parts(Datasink[None]):
         """Raises TooManyDead (through Ray) once the share of dead letters is too high."""
         for block in blocks:
             for table in unpack(block):
-                ray.get(self._tally.add.remote(write_part(self._output, table))).check()
+                self._add(write_part(self._output, table)).check()
+
+    def _add(self, commit: Commit) -> Tally:
+        try:
+            sums: Tally = ray.get(self._tally.add.remote(commit))
+        except ray.exceptions.RayError as error:
+            raise explained(error) from None  # such an error does not survive the way to the driver
+        return sums
