@@ -201,10 +201,18 @@ def dead_replay(
     """
     from pipeline.engine.replay import replay
     from pipeline.progress import counts, progress
+    from pipeline.sinks.output import existing_output
+    from pipeline.sinks.replay import unreadable
 
     with progress(console) as watch:
         tally = replay(folder, endpoint_url, overrides or [], kind or [], watch)
+    stay = unreadable(existing_output(folder, endpoint_url))
     said = counts(tally) if tally.chunks else "no dead letter to run again"
+    if stay:
+        said += (
+            f"\n{stay} letters of the stage read stay: what could not be read is not in them; "
+            "mend the shard, give it another name and run again"
+        )
     console.print(said, markup=False, soft_wrap=True)
 
 

@@ -56,7 +56,8 @@ def explained(error: BaseException) -> BaseException:
     for cause in causes:
         # Ray's own wrapping poses as the error that it wraps, with a traceback for its text.
         if isinstance(cause, RunError) and not isinstance(cause, lost.RayTaskError):
-            return cause
+            # Ray Data adds lines of its own to what a stage raises.
+            return type(cause)(str(cause).partition("\nFailed to apply UDF")[0])
     for cause in causes:
         for kind, line in _LINES:
             if isinstance(cause, kind):
@@ -74,7 +75,7 @@ def _detail(error: BaseException) -> str:
     """Who and why, from Ray's text, which has no fields for them."""
     text = " ".join(str(error).split())
     name = re.search(r"class_name: (\S+)", text)
-    reason = re.search(r"because [^.]+|Memory on the node [^.]+", text)
+    reason = re.search(r"because [^.]+", text)
     said = ": ".join(found for found in (name and name[1], reason and reason[0]) if found)
     return f" ({said[:200]})" if said else ""
 

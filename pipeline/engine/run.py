@@ -17,7 +17,7 @@ from pipeline.prompts._rule import Rule
 from pipeline.section import build
 from pipeline.sinks.commits import load_progress
 from pipeline.sinks.lease import writing
-from pipeline.sinks.output import Output, open_output
+from pipeline.sinks.output import Output, open_output, refuse_nested
 from pipeline.sinks.sweep import sweep
 from pipeline.sources._chunks import require_columns
 from pipeline.sources._shard import Source
@@ -31,6 +31,7 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
 
     Raises RunError (with its exit code) where the run cannot go on; what is committed stays.
     """
+    refuse_nested(config)
     source: Source = build(config.input)
     rule: Rule = build(config.prompts)
     shards = source.shards()

@@ -66,7 +66,7 @@ class Campaign:
     """Kills on one dataset; `endpoint` is a real S3 server's, its keys in the environment."""
 
     def __init__(
-        self, folder: Path, seed: int, endpoint: str | None, say: Say, per_shard: int = 24
+        self, folder: Path, seed: int, endpoint: str | None, say: Say, per_shard: int = 96
     ) -> None:
         self._folder = folder
         self._random = random.Random(seed)
@@ -110,7 +110,8 @@ class Campaign:
     def _attempt(self, folder: Path, path: str, endpoint: str | None, kills: int) -> None:
         """Runs into `path` with up to `kills` kills until a run ends well (0: without Ray)."""
         folder.mkdir(parents=True)
-        config = settings(self._source, path, self._model)
+        # Steps enough that editing is the slow part, as it is with a real model.
+        config = settings(self._source, path, self._model, edit={"steps": 30})
         place = config.output.model_copy(update={"storage": Storage(endpoint_url=endpoint)})
         config = config.model_copy(update={"output": place})
         file = folder / "config.yaml"
@@ -131,6 +132,8 @@ class Campaign:
                     failures = 0
                 else:
                     time.sleep(0.5)
+            if not victim.died_plainly():
+                self.outcome.problems.append(f"not one line: {victim.tail()}")
             if victim.result() == 0:
                 return
             if victim.result() != -9:
@@ -144,7 +147,7 @@ class Campaign:
         if self._random.random() < 0.25:
             when, moment = "starting", self._seconds_in(self._random.uniform(1, 20))
         else:
-            when, moment = "working", self._commits_in(path, endpoint, self._random.randint(1, 3))
+            when, moment = "working", self._commits_in(path, endpoint, self._random.randint(1, 9))
         if not _wait(lambda: victim.result() is not None or moment()):
             victim.kill("driver")
             raise AssertionError(f"the run hangs:\n{victim.tail()}")
