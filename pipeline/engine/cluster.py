@@ -55,6 +55,7 @@ def _start(config: RunConfig, verbose: bool) -> None:
         ray.init(address=address, log_to_driver=verbose, logging_level=level)
         return
     ray.init(
+        address="local",  # not one that somebody else started on this machine
         num_cpus=_cpus(config),
         include_dashboard=False,
         object_store_memory=int(config.run.object_store_gb * 2**30),

@@ -42,7 +42,8 @@ def flow(config: RunConfig, todo: Todo, output: Output, tally: Any) -> None:
             num_cpus=1 if run.cpus_per_actor is None else run.cpus_per_actor,
             num_gpus=_gpus() if run.gpus_per_actor is None else run.gpus_per_actor,
             ray_remote_args_fn=_bounded_restarts,
-            **chunkwise,
+            batch_size=1,  # of envelopes; with GPUs Ray wants a number
+            batch_format="pyarrow",
         )
         .map_batches(per_chunk(Check(config)), **chunkwise)
         .write_datasink(Parts(output, tally))
@@ -54,8 +55,9 @@ def _gpus() -> float:
 
 
 def _bounded_restarts() -> dict[str, int]:
-    # Ray's default is to restart for ever: a row that kills its actor would loop.
-    return {"max_restarts": 4, "max_task_retries": 2}
+    # Ray's default is to restart for ever: a row that kills its actor would loop. Retries are not
+    # bounded beside that: a lost machine uses up several before Ray knows that it is lost.
+    return {"max_restarts": 4, "max_task_retries": -1}
 
 
 class Chunks(Datasource):

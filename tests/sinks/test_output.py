@@ -107,7 +107,8 @@ def test_an_output_in_the_input_or_around_it_is_refused(
     source, out = (p if p.startswith("s3:") else f"{tmp_path}/{p}" for p in (source, out))
     config = run_config(out, input={"path": source})
     if not refused:
-        return refuse_nested(config)
+        refuse_nested(config)
+        return
     with pytest.raises(UsageError) as said:
         refuse_nested(config)
     assert source in str(said.value) and out in str(said.value)
