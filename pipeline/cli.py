@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -61,7 +63,7 @@ def run(
     from pipeline.progress import progress, summary
 
     settings = configs.load(config, overrides or [])
-    with progress(console) as watch:
+    with _last_word(), progress(console) as watch:
         tally = run_config(settings, local=local, verbose=verbose, watch=watch)
     console.print(summary(settings, tally), markup=False, soft_wrap=True)
 
@@ -268,8 +270,29 @@ def _interrupt(*_: Any) -> None:
 
 
 def _stop_at_once(*_: Any) -> None:
-    os.write(2, b"error stopped at once; the same command goes on from what is committed\n")
     os._exit(130)
+
+
+@contextmanager
+def _last_word() -> Iterator[None]:
+    """Where this process is ended mutely, by a kill, by Ray or by `_stop_at_once`, another says so.
+
+    Ray ends a process at once, with no exception, when its raylet on the machine is gone.
+    """
+    said = (
+        "error ended at once (by a second signal, a kill, or because Ray on this machine died); "
+        "what is committed is kept, and the same command goes on from there"
+    )
+    # `read` fails where this end is closed without a line. Away from the terminal's signals.
+    other = subprocess.Popen(  # noqa: S603 - a constant
+        ["/bin/sh", "-c", 'read -r _ || echo "$0" >&2', said],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        other.communicate(b"\n")
 
 
 def _click_error(error: Exception) -> None:

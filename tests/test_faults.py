@@ -27,10 +27,10 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 96 KiB, where we may mount one."""
+    """A disk of 800 KiB, where we may mount one."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=96k", "none", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=800k", "none", str(disk)]
     try:
         made = subprocess.run(mount, capture_output=True, text=True).returncode == 0
     except FileNotFoundError:
@@ -77,8 +77,10 @@ def test_credentials_that_expire_end_the_run_and_fresh_ones_go_on(
     path = f"s3://input/expired-{uuid.uuid4().hex[:8]}"
     assert moto.endpoint_url
     with FaultProxy(moto.endpoint_url, 1.0, kinds=("expired",), after=30).running() as proxy:
-        place = {"storage": {"endpoint_url": proxy.endpoint_url}}
-        file = config_file(tmp_path, settings(source, path, tiny_model, output=place))
+        config = settings(source, path, tiny_model)
+        place = {"storage": Storage(endpoint_url=proxy.endpoint_url)}
+        output = config.output.model_copy(update=place)
+        file = config_file(tmp_path, config.model_copy(update={"output": output}))
         code, said = local_run(file)
         assert (code, len(said)) == (1, 1), said
         assert path in said[0] and "expired" in said[0] and "check AWS_" in said[0]

@@ -50,8 +50,10 @@ def _round(folder: Path, edits: int, kills: int, rng: random.Random) -> str:
         attempts += 1
         victim = Victim(command, folder / "log", {"RAY_USAGE_STATS_ENABLED": "0"})
         while victim.result() is None:
-            if struck.total() < kills and _strike(victim, output, PARTS[struck.total() % 3], rng):
-                struck[PARTS[struck.total() % 3]] += 1
+            if struck.total() < kills and _strike(
+                victim, output, PARTS[struck.total() % len(PARTS)], rng
+            ):
+                struck[PARTS[struck.total() % len(PARTS)]] += 1
             time.sleep(0.3)
         if victim.result() == 0:
             break

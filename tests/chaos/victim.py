@@ -15,7 +15,7 @@ COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()", "run"]
 MARKS = {
     "actor": ("ray::MapWorker",),
     "node": ("raylet/raylet",),
-    "task": ("ray::ReadChunks", "ray::MapBatches"),
+    "task": ("ray::ReadChunks", "ray::MapBatches", "ray::ReadParquet", "ray::Write"),
 }
 PARTS = ("driver", "actor", "node", "task")
 
@@ -84,6 +84,8 @@ class Victim:
 
     def died_plainly(self) -> bool:
         """Whether it ended well, or was killed, or said why in one line."""
+        if self.result() not in (0, -signal.SIGKILL):
+            time.sleep(1)  # where Ray ended it mutely, a process beside it says the line
         lines = [line for line in self.said().splitlines() if line.strip()]
         return self.result() in (0, -signal.SIGKILL) or (
             len(lines) == 1 and lines[0].startswith("error ")
