@@ -212,8 +212,8 @@ def dead_replay(
     said = counts(tally) if tally.chunks else "no dead letter to run again"
     if stay:
         said += (
-            f"\n{stay} letters of the stage read stay: what could not be read is not in them; "
-            "mend the shard, give it another name and run again"
+            f"\nletters of the stage read that stay: {stay}; what could not be read is not in "
+            "them, so mend the shard, give it another name and run again"
         )
     console.print(said, markup=False, soft_wrap=True)
 

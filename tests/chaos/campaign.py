@@ -72,6 +72,7 @@ class Campaign:
         self._random = random.Random(seed)
         self._endpoint = endpoint
         self._say = say
+        self._spread = 1 + per_shard // 12  # commits until a kill, at most
         self._model = make_folder(folder / "model")
         self._source = catalogue(folder / "input", shards=3, per_shard=per_shard)
         self.outcome = Outcome()
@@ -147,7 +148,10 @@ class Campaign:
         if self._random.random() < 0.25:
             when, moment = "starting", self._seconds_in(self._random.uniform(1, 20))
         else:
-            when, moment = "working", self._commits_in(path, endpoint, self._random.randint(1, 9))
+            when, moment = (
+                "working",
+                self._commits_in(path, endpoint, self._random.randint(1, self._spread)),
+            )
         if not _wait(lambda: victim.result() is not None or moment()):
             victim.kill("driver")
             raise AssertionError(f"the run hangs:\n{victim.tail()}")
