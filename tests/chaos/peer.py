@@ -23,7 +23,7 @@ import typer
 from tests.chaos.victim import PARTS, Victim
 
 JOB = str(Path(__file__).with_name("ray_checkpoint_job.py"))
-FILES, ROWS = 18, 4
+FILES, ROWS = 60, 4
 
 
 def main(kills: Annotated[int, typer.Option(min=1)] = 6, seed: int = 0) -> None:
@@ -71,7 +71,12 @@ def _strike(victim: Victim, output: Path, part: str, rng: random.Random) -> bool
     while victim.result() is None and len(os.listdir(output)) < wanted:  # noqa: PTH208
         time.sleep(0.1)
     time.sleep(rng.uniform(0, 1.5))
-    return victim.result() is None and victim.kill(part)
+    # A task that writes lives for moments only.
+    while victim.result() is None:
+        if victim.kill(part):
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def _read(file: Path) -> list[dict[str, object]]:
