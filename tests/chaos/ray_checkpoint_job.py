@@ -29,6 +29,7 @@ class Edit:
 
 def main(source: str, output: str, checkpoint: str, edits: int) -> None:
     ray.init(
+        address="local",
         num_cpus=4,
         include_dashboard=False,
         object_store_memory=256 << 20,
