@@ -2,9 +2,10 @@
 
     python -m jobs.chaos --kills 30
 
-Alternates killing the driver, the model's actor and the node; on local disk and, unless --no-s3,
-on a real S3 server behind a proxy that makes 10 % of requests fail. Exit 1 if anything is lost,
-doubled or different. For the repository only: it uses the tests' datasets and S3 server.
+Alternates killing the driver, the model's actor, the node and a task; on local disk and, unless
+--no-s3, on a real S3 server behind a proxy that makes 10 % of requests fail. Exit 1 if anything is
+lost, doubled or different, or if a run ended without one line that says why. For the repository
+only: it uses the tests' datasets and S3 server.
 """
 
 from __future__ import annotations

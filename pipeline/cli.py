@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -60,7 +63,7 @@ def run(
     from pipeline.progress import progress, summary
 
     settings = configs.load(config, overrides or [])
-    with progress(console) as watch:
+    with _last_word(), progress(console) as watch:
         tally = run_config(settings, local=local, verbose=verbose, watch=watch)
     console.print(summary(settings, tally), markup=False, soft_wrap=True)
 
@@ -216,10 +219,18 @@ def dead_replay(
     """
     from pipeline.engine.replay import replay
     from pipeline.progress import counts, progress
+    from pipeline.sinks.output import existing_output
+    from pipeline.sinks.replay import unreadable
 
     with progress(console) as watch:
         tally = replay(folder, endpoint_url, overrides or [], kind or [], watch)
+    stay = unreadable(existing_output(folder, endpoint_url))
     said = counts(tally) if tally.chunks else "no dead letter to run again"
+    if stay:
+        said += (
+            f"\nletters of the stage read that stay: {stay}; what could not be read is not in "
+            "them, so mend the shard, give it another name and run again"
+        )
     console.print(said, markup=False, soft_wrap=True)
 
 
@@ -252,6 +263,8 @@ def make_data(
 def main() -> None:
     """Runs a command; a RunError is one line and its exit code, a bug is a traceback."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where nohup ignores it
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         # Without its standalone mode, Typer returns the code of a typer.Exit.
         sys.exit(app(standalone_mode=False))
@@ -266,7 +279,36 @@ def main() -> None:
 
 
 def _interrupt(*_: Any) -> None:
+    """The first time ends the run in order; who asks again does not want to wait for that."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop_at_once)
     raise KeyboardInterrupt
+
+
+def _stop_at_once(*_: Any) -> None:
+    os._exit(130)
+
+
+@contextmanager
+def _last_word() -> Iterator[None]:
+    """Where this process is ended mutely, by a kill, by Ray or by `_stop_at_once`, another says so.
+
+    Ray ends a process at once, with no exception, when its raylet on the machine is gone.
+    """
+    said = (
+        "error ended at once (by a second signal, a kill, or because Ray on this machine died); "
+        "what is committed is kept, and the same command goes on from there"
+    )
+    # `read` fails where this end is closed without a line. Away from the terminal's signals.
+    other = subprocess.Popen(  # noqa: S603 - a constant
+        ["/bin/sh", "-c", 'read -r _ || echo "$0" >&2', said],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        other.communicate(b"\n")
 
 
 def _click_error(error: Exception) -> None:

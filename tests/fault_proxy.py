@@ -28,12 +28,18 @@ ERRORS = {
 
 
 class FaultProxy:
-    """`share` of all requests get one of `kinds`; `seen` counts what happened."""
+    """`share` of all requests but the first `after` get one of `kinds`; `seen` counts them."""
 
     def __init__(
-        self, upstream: str, share: float, seed: int = 0, kinds: tuple[str, ...] = FAULTS
+        self,
+        upstream: str,
+        share: float,
+        seed: int = 0,
+        kinds: tuple[str, ...] = FAULTS,
+        after: int = 0,
     ) -> None:
         self.share = share
+        self.after = after
         self.kinds = kinds
         self.seen: Counter[str] = Counter()
         self.endpoint_url = ""
@@ -42,7 +48,8 @@ class FaultProxy:
         self._session: aiohttp.ClientSession | None = None
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        fault = self._random.choice(self.kinds) if self._random.random() < self.share else "none"
+        struck = self.seen.total() >= self.after and self._random.random() < self.share
+        fault = self._random.choice(self.kinds) if struck else "none"
         self.seen[fault] += 1
         body = await request.read()
         if fault in ERRORS:

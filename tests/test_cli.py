@@ -140,6 +140,15 @@ def test_dead_letters_are_listed_shown_and_replayed(diffedit, config_file, tmp_p
     assert (idle.code, "no dead letter" in idle.out) == (0, True)
 
 
+def test_letters_that_no_replay_can_mend_are_told(diffedit, config_file, tmp_path) -> None:
+    shard = tmp_path / "in" / "shard-01.tar"
+    shard.write_bytes(shard.read_bytes()[:20_000])
+    assert diffedit("run", config_file, "--local").code == 0
+    said = diffedit("dead", "replay", tmp_path / "out", "--kind", "nothing_like_it")
+    assert said.code == 0
+    assert "letters of the stage read that stay: 1;" in said.out
+
+
 def test_a_second_writer_is_refused(diffedit, config_file, tmp_path) -> None:
     from pipeline.config import load
     from pipeline.sinks.lease import writing

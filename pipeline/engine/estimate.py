@@ -12,7 +12,7 @@ from pipeline.errors import RowError
 from pipeline.prompts._rule import PlannedEdit, Rule
 from pipeline.section import build
 from pipeline.sinks.commits import load_progress
-from pipeline.sinks.output import open_output
+from pipeline.sinks.output import open_output, refuse_nested
 from pipeline.sources._chunks import require_columns
 from pipeline.sources._shard import Member, Shard, Source
 
@@ -52,6 +52,7 @@ class Estimate:
 
 def estimate(config: RunConfig) -> Estimate:
     """Looks at up to `SAMPLE` rows and extrapolates. Raises UsageError as a run would."""
+    refuse_nested(config)
     source: Source = build(config.input)
     rule: Rule = build(config.prompts)
     every = source.shards()

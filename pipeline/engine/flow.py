@@ -17,7 +17,11 @@ from ray.data.block import BlockMetadata
 
 from pipeline.config import RunConfig
 from pipeline.engine.envelope import pack, per_chunk, stream_one_row_blocks, unpack
+from pipeline.engine.losses import explained
+from pipeline.engine.tally import Tally
 from pipeline.engine.todo import Todo, read
+from pipeline.errors import RunError
+from pipeline.sinks.commits import Commit
 from pipeline.sinks.output import Output
 from pipeline.sinks.part import write_part
 from pipeline.stages import Check, Edit, Plan
@@ -45,7 +49,8 @@ def flow(config: RunConfig, todo: Todo, output: Output, tally: Any) -> None:
             num_cpus=1 if run.cpus_per_actor is None else run.cpus_per_actor,
             num_gpus=_gpus() if run.gpus_per_actor is None else run.gpus_per_actor,
             ray_remote_args_fn=_bounded_restarts,
-            **chunkwise,
+            batch_size=1,  # of envelopes; with GPUs Ray wants a number
+            batch_format="pyarrow",
         )
         .map_batches(per_chunk(Check(config)), **chunkwise)
         .write_datasink(Parts(output, tally))
@@ -57,8 +62,9 @@ def _gpus() -> float:
 
 
 def _bounded_restarts() -> dict[str, int]:
-    # Ray's default is to restart for ever: a row that kills its actor would loop.
-    return {"max_restarts": 4, "max_task_retries": 2}
+    # Ray's default is to restart for ever: a row that kills its actor would loop. Retries are not
+    # bounded beside that: a lost machine uses up several before Ray knows that it is lost.
+    return {"max_restarts": 4, "max_task_retries": -1}
 
 
 class Chunks(Datasource):
@@ -90,10 +96,18 @@ class EditActor:
     """Holds the model on its device; edits one chunk a call, two threads by turns."""
 
     def __init__(self, config: RunConfig) -> None:
-        self._edit = per_chunk(Edit(config))
+        # Of an error in an actor's start Ray keeps the text alone, so the first call raises it.
+        self._edit: Any = None
+        self._error: RunError | None = None
+        try:
+            self._edit = per_chunk(Edit(config))
+        except RunError as error:
+            self._error = error
 
     def __call__(self, block: pa.Table) -> Iterator[pa.Table]:
-        return self._edit(block)
+        if self._error:
+            raise self._error
+        yield from self._edit(block)
 
 
 class Parts(Datasink[None]):
@@ -107,4 +121,11 @@ class Parts(Datasink[None]):
         """Raises TooManyDead (through Ray) once the share of dead letters is too high."""
         for block in blocks:
             for table in unpack(block):
-                ray.get(self._tally.add.remote(write_part(self._output, table))).check()
+                self._add(write_part(self._output, table)).check()
+
+    def _add(self, commit: Commit) -> Tally:
+        try:
+            sums: Tally = ray.get(self._tally.add.remote(commit))
+        except ray.exceptions.RayError as error:
+            raise explained(error) from None  # such an error does not survive the way to the driver
+        return sums

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from pipeline.config import RunConfig
 from pipeline.engine.estimate import expected_rows
 from pipeline.engine.tally import Tally
 from pipeline.engine.todo import Todo, todo
-from pipeline.errors import Interrupted, RunError
+from pipeline.errors import Interrupted
 from pipeline.prompts._rule import Rule
 from pipeline.section import build
 from pipeline.sinks.commits import load_progress
 from pipeline.sinks.lease import writing
-from pipeline.sinks.output import Output, open_output
+from pipeline.sinks.output import Output, open_output, refuse_nested
 from pipeline.sinks.sweep import sweep
 from pipeline.sources._chunks import require_columns
 from pipeline.sources._shard import Source
@@ -30,6 +31,7 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
 
     Raises RunError (with its exit code) where the run cannot go on; what is committed stays.
     """
+    refuse_nested(config)
     source: Source = build(config.input)
     rule: Rule = build(config.prompts)
     shards = source.shards()
@@ -62,20 +64,29 @@ def _locally(
 def _on_ray(
     config: RunConfig, left: Todo, output: Output, tally: Tally, watch: Watch, verbose: bool
 ) -> Tally:
+    if not verbose:
+        # What raylets say comes past every logger; read when Ray is imported.
+        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+    from pipeline.engine import losses
     from pipeline.engine.cluster import connected
     from pipeline.engine.flow import flow
 
     with connected(config, verbose):
+        # Beside the driver: it must not be lost with a machine that the run can do without.
+        node = ray.get_runtime_context().get_node_id()
+        here = NodeAffinitySchedulingStrategy(node, soft=False)
         remote: Any = ray.remote(num_cpus=0)(Tally)
+        remote = remote.options(scheduling_strategy=here)
         actor = remote.remote(tally.max_dead_share, tally.expected_rows)
-        with _polled(actor, watch):
-            try:
+        try:
+            with losses.head_watched(), _polled(actor, watch):
                 flow(config, left, output, actor)
-            except Exception as error:
-                raise _run_error(error) from error
-        final: Tally = ray.get(actor.snapshot.remote())
+                final: Tally = ray.get(actor.snapshot.remote())
+        except Exception as error:
+            raise losses.explained(error) from error
         return final
 
 
@@ -86,8 +97,10 @@ def _polled(actor: Any, watch: Watch) -> Iterator[None]:
     done = threading.Event()
 
     def poll() -> None:
-        while not done.wait(POLL_SECONDS):
-            watch(ray.get(actor.snapshot.remote()))
+        # Where the counts are gone, the run itself ends with the reason.
+        with suppress(ray.exceptions.RayError):
+            while not done.wait(POLL_SECONDS):
+                watch(ray.get(actor.snapshot.remote()))
 
     thread = threading.Thread(target=poll, daemon=True)
     thread.start()
@@ -107,13 +120,3 @@ def interruptible() -> Iterator[None]:
         raise Interrupted(
             "interrupted; committed parts are kept, the same command goes on from here"
         ) from None
-
-
-def _run_error(error: BaseException) -> BaseException:
-    """The RunError that a Ray failure wraps, or `error` itself: a bug keeps its traceback."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, RunError):
-            return seen
-        seen = getattr(seen, "cause", None) or seen.__cause__
-    return error

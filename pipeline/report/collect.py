@@ -101,7 +101,7 @@ def _count(summary: Summary, commit: Commit) -> None:
     summary.idle_seconds += commit.idle_seconds
     for group, count in commit.dead_by_kind.items():
         summary.dead.setdefault(group, DeadGroup()).count += count
-    summary.chunks[commit.shard] += 1
+    summary.chunks[commit.shard] += not commit.replay
     if commit.last:
         summary.lengths[commit.shard] = commit.chunk + 1
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from fsspec import AbstractFileSystem
+from fsspec.core import has_magic
 
 from pipeline import storage as storages
 from pipeline.errors import UsageError
@@ -59,6 +61,48 @@ class Output:
             "fingerprint": self.fingerprint,
             "code_version": version("diffedit-pipeline"),
         }
+
+
+def refuse_nested(config: RunConfig) -> None:
+    """Raises UsageError where the output lies in the input or the input in the output.
+
+    A run would read what it wrote, or sweep among what it reads. Links and `..` are followed.
+    """
+    source, out = config.input, config.output
+    server = source.storage.endpoint_url
+    if _is_s3(source.path) != _is_s3(out.path):
+        return
+    if _is_s3(out.path) and server != out.storage.endpoint_url:
+        return
+    folder, below = _folder(source.path)
+    inner, outer = _real(folder), _real(out.path)
+    nested = inner.startswith(outer) or (below and outer.startswith(inner)) or inner == outer
+    if nested:
+        raise UsageError(
+            f"output.path {out.path} and input.path {source.path} lie one in the other; "
+            "choose an output.path beside the input"
+        )
+
+
+def _folder(path: str) -> tuple[str, bool]:
+    """The folder that a path or glob reads, and whether it is read with what is below it."""
+    if not has_magic(path):
+        return path, True
+    fixed = path[: next(i for i, letter in enumerate(path) if letter in "*?[")]
+    folder, slash, _ = fixed.rpartition("/")
+    pattern = path[len(folder + slash) :]
+    return folder or slash or ".", "/" in pattern or "**" in pattern
+
+
+def _real(path: str) -> str:
+    """With a slash at its end, so that one folder's name may begin another's."""
+    if _is_s3(path):
+        return path.rstrip("/") + "/"
+    return os.path.join(os.path.realpath(path.removeprefix("file://")), "")  # noqa: PTH118
+
+
+def _is_s3(path: str) -> bool:
+    return path.startswith("s3://")
 
 
 def open_output(

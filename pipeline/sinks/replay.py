@@ -39,6 +39,16 @@ def replayable(output: Output, kinds: Collection[str]) -> list[str]:
     )
 
 
+def unreadable(output: Output) -> int:
+    """How many current letters are of the stage `read`, which no replay takes."""
+    return sum(
+        count
+        for commit in read_commits(output)
+        for reason, count in commit.dead_by_kind.items()
+        if _split(reason)[0] == "read"
+    )
+
+
 def load(output: Output, path: str, kinds: Collection[str]) -> tuple[pa.Table, pa.Table]:
     """The letters of `kinds` in one dead part, as images: (to be planned anew, planned before).
 

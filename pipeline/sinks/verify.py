@@ -83,7 +83,7 @@ def verify(output: Output) -> Verification:
 
 
 def _count(found: Verification, commit: Commit) -> None:
-    found.chunks += 1
+    found.chunks += not commit.replay
     for name in ("rows", "planned", "written", "dead", "passed"):
         setattr(found, name, getattr(found, name) + getattr(commit, name))
 

@@ -66,12 +66,13 @@ class Campaign:
     """Kills on one dataset; `endpoint` is a real S3 server's, its keys in the environment."""
 
     def __init__(
-        self, folder: Path, seed: int, endpoint: str | None, say: Say, per_shard: int = 24
+        self, folder: Path, seed: int, endpoint: str | None, say: Say, per_shard: int = 96
     ) -> None:
         self._folder = folder
         self._random = random.Random(seed)
         self._endpoint = endpoint
         self._say = say
+        self._spread = 1 + per_shard // 12  # commits until a kill, at most
         self._model = make_folder(folder / "model")
         self._source = catalogue(folder / "input", shards=3, per_shard=per_shard)
         self.outcome = Outcome()
@@ -110,7 +111,8 @@ class Campaign:
     def _attempt(self, folder: Path, path: str, endpoint: str | None, kills: int) -> None:
         """Runs into `path` with up to `kills` kills until a run ends well (0: without Ray)."""
         folder.mkdir(parents=True)
-        config = settings(self._source, path, self._model)
+        # Steps enough that editing is the slow part, as it is with a real model.
+        config = settings(self._source, path, self._model, edit={"steps": 30})
         place = config.output.model_copy(update={"storage": Storage(endpoint_url=endpoint)})
         config = config.model_copy(update={"output": place})
         file = folder / "config.yaml"
@@ -131,6 +133,8 @@ class Campaign:
                     failures = 0
                 else:
                     time.sleep(0.5)
+            if not victim.died_plainly():
+                self.outcome.problems.append(f"not one line: {victim.tail()}")
             if victim.result() == 0:
                 return
             if victim.result() != -9:
@@ -144,7 +148,10 @@ class Campaign:
         if self._random.random() < 0.25:
             when, moment = "starting", self._seconds_in(self._random.uniform(1, 20))
         else:
-            when, moment = "working", self._commits_in(path, endpoint, self._random.randint(1, 3))
+            when, moment = (
+                "working",
+                self._commits_in(path, endpoint, self._random.randint(1, self._spread)),
+            )
         if not _wait(lambda: victim.result() is not None or moment()):
             victim.kill("driver")
             raise AssertionError(f"the run hangs:\n{victim.tail()}")

@@ -23,7 +23,7 @@ import typer
 from tests.chaos.victim import PARTS, Victim
 
 JOB = str(Path(__file__).with_name("ray_checkpoint_job.py"))
-FILES, ROWS = 18, 4
+FILES, ROWS = 60, 4
 
 
 def main(kills: Annotated[int, typer.Option(min=1)] = 6, seed: int = 0) -> None:
@@ -50,8 +50,10 @@ def _round(folder: Path, edits: int, kills: int, rng: random.Random) -> str:
         attempts += 1
         victim = Victim(command, folder / "log", {"RAY_USAGE_STATS_ENABLED": "0"})
         while victim.result() is None:
-            if struck.total() < kills and _strike(victim, output, PARTS[struck.total() % 3], rng):
-                struck[PARTS[struck.total() % 3]] += 1
+            if struck.total() < kills and _strike(
+                victim, output, PARTS[struck.total() % len(PARTS)], rng
+            ):
+                struck[PARTS[struck.total() % len(PARTS)]] += 1
             time.sleep(0.3)
         if victim.result() == 0:
             break
@@ -69,7 +71,12 @@ def _strike(victim: Victim, output: Path, part: str, rng: random.Random) -> bool
     while victim.result() is None and len(os.listdir(output)) < wanted:  # noqa: PTH208
         time.sleep(0.1)
     time.sleep(rng.uniform(0, 1.5))
-    return victim.result() is None and victim.kill(part)
+    # A task that writes lives for moments only.
+    while victim.result() is None:
+        if victim.kill(part):
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def _read(file: Path) -> list[dict[str, object]]:

@@ -29,6 +29,7 @@ class Edit:
 
 def main(source: str, output: str, checkpoint: str, edits: int) -> None:
     ray.init(
+        address="local",
         num_cpus=4,
         include_dashboard=False,
         object_store_memory=256 << 20,
@@ -42,7 +43,7 @@ def main(source: str, output: str, checkpoint: str, edits: int) -> None:
         id_column="id", checkpoint_path=checkpoint, delete_checkpoint_on_success=False
     )
     (
-        ray.data.read_parquet(source, override_num_blocks=18)
+        ray.data.read_parquet(source, override_num_blocks=60)
         .map_batches(
             Edit, fn_constructor_args=[edits], batch_size=4, compute=ActorPoolStrategy(size=1)
         )

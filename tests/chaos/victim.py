@@ -12,7 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 
 COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()", "run"]
-PARTS = ("driver", "actor", "node")
+MARKS = {
+    "actor": ("ray::MapWorker",),
+    "node": ("raylet/raylet",),
+    "task": ("ray::ReadChunks", "ray::MapBatches", "ray::ReadParquet", "ray::Write"),
+}
+PARTS = ("driver", "actor", "node", "task")
 
 
 class Victim:
@@ -20,6 +25,7 @@ class Victim:
 
     def __init__(self, command: list[str], log: Path, environment: dict[str, str]) -> None:
         self._log = log
+        self._start = log.stat().st_size if log.exists() else 0
         with log.open("ab") as out:
             self._process = subprocess.Popen(
                 command, stdout=out, stderr=out, env={**os.environ, **environment}
@@ -30,12 +36,14 @@ class Victim:
         return self._process.poll()
 
     def find(self, part: str) -> int | None:
-        """The process of a part: the driver itself, the model's actor, or the node's raylet."""
+        """The process of a part: the driver itself, the model's actor, the node's raylet, or a
+        task that reads or writes."""
         if part == "driver":
             return self._process.pid
         names = dict(_descendants(self._process.pid))
-        marks = {"actor": "ray::MapWorker", "node": "raylet/raylet"}
-        return next((pid for pid, name in names.items() if marks[part] in name), None)
+        found = [p for p, name in names.items() if any(mark in name for mark in MARKS[part])]
+        # The last to start: of the tasks one that writes, where there is one.
+        return max(found, default=None)
 
     def kill(self, part: str) -> bool:
         """Kills a part with no warning; False where it is not there now.
@@ -48,7 +56,7 @@ class Victim:
         family = [pid for pid, _ in _descendants(self._process.pid)]
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        if part != "actor":
+        if part in ("driver", "node"):
             self._await_end(family)
         return True
 
@@ -66,9 +74,22 @@ class Victim:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
+    def said(self) -> str:
+        """What it printed."""
+        return self._log.read_bytes()[self._start :].decode(errors="replace")
+
     def tail(self) -> str:
         """The end of what it printed."""
-        return self._log.read_text(errors="replace")[-3000:]
+        return self.said()[-3000:]
+
+    def died_plainly(self) -> bool:
+        """Whether it ended well, or was killed, or said why in one line."""
+        if self.result() not in (0, -signal.SIGKILL):
+            time.sleep(1)  # where Ray ended it mutely, a process beside it says the line
+        lines = [line for line in self.said().splitlines() if line.strip()]
+        return self.result() in (0, -signal.SIGKILL) or (
+            len(lines) == 1 and lines[0].startswith("error ")
+        )
 
 
 def _descendants(root: int) -> Iterator[tuple[int, str]]:

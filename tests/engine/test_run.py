@@ -52,6 +52,16 @@ def test_ray_and_local_give_the_same_bytes(
     assert pictures(results(tmp_path / "out")) == pictures(results(reference))
 
 
+def test_a_mistake_that_only_the_model_finds_comes_through_ray(
+    ray_here, source, tmp_path, edit
+) -> None:
+    with pytest.raises(UsageError) as said:
+        edit(settings(source, tmp_path / "out", "/no/model"), local=False)
+    assert str(said.value) == (
+        "model.path: /no/model: no such folder, and not a Hugging Face id (owner/name)"
+    )
+
+
 def test_a_second_run_does_nothing(reference, source, tiny_model, edit, results) -> None:
     before = {p: p.stat().st_mtime_ns for p in reference.rglob("*") if p.is_file()}
     assert edit(settings(source, reference, tiny_model)).chunks == 0

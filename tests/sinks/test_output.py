@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.sinks.output import existing_output, open_output
+from pipeline.sinks.output import existing_output, open_output, refuse_nested
 from tests.sinks.tables import run_config
 
 
@@ -72,3 +72,48 @@ def test_no_way_to_write_is_one_clear_line(path: str, reason: str) -> None:
     with pytest.raises(UsageError) as refused:
         open_output(run_config(path))
     assert str(refused.value) == f"{path}: cannot write the output: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("source", "out", "refused"),
+    [
+        ("in", "in", True),
+        ("in", "in/out", True),
+        ("in", "in/../in/deep/out", True),
+        ("in", "link/out", True),
+        ("link", "in/out", True),
+        ("link", "in", True),
+        ("in/deep", "in", True),
+        ("in/deep/a.tar", "in", True),
+        ("in/*/*.tar", "in/out", True),
+        ("in/**", "in/out", True),
+        ("in/*.tar", "in", True),
+        ("in/*.tar", "in/out", False),
+        ("in/a.tar", "in/out", False),
+        ("in", "in-edited", False),
+        ("in", "in/../out", False),
+        ("s3://b/in", "s3://b/in/out", True),
+        ("s3://b/in/", "s3://b/in", True),
+        ("s3://b/in/x", "s3://b", True),
+        ("s3://b/in", "s3://b/in-edited", False),
+        ("s3://b/in", "in/out", False),
+    ],
+)
+def test_an_output_in_the_input_or_around_it_is_refused(
+    tmp_path: Path, source: str, out: str, refused: bool
+) -> None:
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    source, out = (p if p.startswith("s3:") else f"{tmp_path}/{p}" for p in (source, out))
+    config = run_config(out, input={"path": source})
+    if not refused:
+        refuse_nested(config)
+        return
+    with pytest.raises(UsageError) as said:
+        refuse_nested(config)
+    assert source in str(said.value) and out in str(said.value)
+
+
+def test_buckets_of_one_name_on_two_servers_are_two(tmp_path: Path) -> None:
+    there = {"path": "s3://b/in", "storage": {"endpoint_url": "http://other"}}
+    refuse_nested(run_config("s3://b/in/out", input=there))

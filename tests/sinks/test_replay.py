@@ -7,12 +7,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from pipeline.report.collect import collect
 from pipeline.rows import READ_SCHEMA
 from pipeline.sinks import dead
 from pipeline.sinks.commits import load_progress, read_commits
 from pipeline.sinks.output import Output, open_output
 from pipeline.sinks.part import write_part
-from pipeline.sinks.replay import load, replayable
+from pipeline.sinks.replay import load, replayable, unreadable
 from pipeline.sinks.sweep import sweep
 from pipeline.sinks.verify import verify
 from tests.sinks.tables import chunk_table, died, edited, run_config, table
@@ -121,6 +122,18 @@ def test_superseded_letters_are_no_longer_read_before_the_sweep(output: Output) 
     assert not verify(output).problems and len(verify(output).warnings) == 3
 
 
+def test_report_and_verify_count_what_was_replayed_once(output: Output) -> None:
+    for number, kind in ((1, "nan"), (2, "undecodable")):
+        replay(output, number, (kind,))
+        found, checked = collect(output, gallery=0), verify(output)
+        assert found.adds_up
+        names = ("rows", "planned", "written", "dead", "passed")
+        assert tuple(found.counts[name] for name in names) == counts(output)
+        assert (checked.chunks, checked.rows) == (found.chunks["a"], 12) == (3, 12)
+    assert {group: letters.count for group, letters in found.dead.items()} == {}
+    assert unreadable(output) == 0
+
+
 def test_a_lost_letter_is_a_problem(output: Output) -> None:
     replay(output, 1, ("nan",))
     record = next(Path(output.root, "commits").glob("*-r1/00001-*.json"))
@@ -133,6 +146,7 @@ def test_what_could_not_be_read_is_not_replayed(tmp_path: Path) -> None:
     row = {**edited("a", 0, 0, "blue"), "edit": None, "image": None}
     write_part(output, table([died(row, "read", "truncated_shard")]))
     assert replayable(output, ()) == []
+    assert unreadable(output) == 1
 
 
 def test_letters_make_one_table_of_the_planned_schema(output: Output) -> None:
