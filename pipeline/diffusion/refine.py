@@ -44,23 +44,23 @@ def covered(outline_THW: Tensor, size: tuple[int, int]) -> Tensor:
 
 def guided(target_THW: Tensor, guide_CHW: Tensor, radius: int) -> Tensor:
     """(T, H, W) the targets as locally linear functions of the guide (He et al., eq. 14 to 16)."""
-    means_CHW, means_THW = _box(guide_CHW, radius), _box(target_THW, radius)
+    means_CHW, means_THW = box(guide_CHW, radius), box(target_THW, radius)
     spread = _box_pairs(guide_CHW, guide_CHW, radius) - means_CHW[:, None] * means_CHW
     shared = _box_pairs(guide_CHW, target_THW, radius) - means_CHW[:, None] * means_THW
     ridge = RIDGE * torch.eye(len(guide_CHW), device=guide_CHW.device)
     slope_HWCT = torch.linalg.solve(spread.permute(2, 3, 0, 1) + ridge, shared.permute(2, 3, 0, 1))
     offset_THW = means_THW - torch.einsum("hwct,chw->thw", slope_HWCT, means_CHW)
-    slope_CTHW = _box(slope_HWCT.permute(2, 3, 0, 1).flatten(0, 1), radius).view_as(shared)
-    return (slope_CTHW * guide_CHW[:, None]).sum(0) + _box(offset_THW, radius)
+    slope_CTHW = box(slope_HWCT.permute(2, 3, 0, 1).flatten(0, 1), radius).view_as(shared)
+    return (slope_CTHW * guide_CHW[:, None]).sum(0) + box(offset_THW, radius)
 
 
 def _box_pairs(a_AHW: Tensor, b_BHW: Tensor, radius: int) -> Tensor:
     """(A, B, H, W) means of the products of each a with each b."""
     pairs_ABHW = a_AHW[:, None] * b_BHW
-    return _box(pairs_ABHW.flatten(0, 1), radius).view_as(pairs_ABHW)
+    return box(pairs_ABHW.flatten(0, 1), radius).view_as(pairs_ABHW)
 
 
-def _box(x_CHW: Tensor, radius: int) -> Tensor:
+def box(x_CHW: Tensor, radius: int) -> Tensor:
     """Means of windows of 2·radius + 1, smaller at the picture's border."""
     for window, pad in (((2 * radius + 1, 1), (radius, 0)), ((1, 2 * radius + 1), (0, radius))):
         x_CHW = F.avg_pool2d(x_CHW[None], window, 1, pad, count_include_pad=False)[0]

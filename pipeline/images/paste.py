@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
+from pipeline.diffusion.refine import box
 from pipeline.images.bucket import to_model, to_rgb
 from pipeline.images.decode import Pixels
 
@@ -125,15 +125,10 @@ def _planes(values: NDArray[np.floating]) -> Tensor:
 def _guided(guide_3hw: Tensor, target_4hw: Tensor, weight_1hw: Tensor, radius: int) -> Tensor:
     """(h, w, 4, 4) ridge regressions target ≈ [guide, 1] · map in windows, averaged by windows."""
 
-    def box(x_Chw: Tensor) -> Tensor:
-        for window, pad in (((2 * radius + 1, 1), (radius, 0)), ((1, 2 * radius + 1), (0, radius))):
-            x_Chw = avg_pool2d(x_Chw, window, 1, pad, count_include_pad=False)
-        return x_Chw
-
-    weights_1hw = box(weight_1hw) + 1e-4
+    weights_1hw = box(weight_1hw, radius) + 1e-4
 
     def mean(x: Tensor) -> Tensor:  # (..., h, w)
-        return (box((x * weight_1hw[0]).flatten(0, -3)) / weights_1hw).view(x.shape)
+        return (box((x * weight_1hw[0]).flatten(0, -3), radius) / weights_1hw).view(x.shape)
 
     guide, target = mean(guide_3hw), mean(target_4hw)
     spread = mean(guide_3hw[:, None] * guide_3hw) - guide[:, None] * guide
