@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline import config as configs
-from pipeline.errors import RunError, UsageError
+from pipeline.errors import GOES_ON, RunError, UsageError
 
 app = typer.Typer(
     name="diffedit",
@@ -297,7 +297,7 @@ def _last_word() -> Iterator[None]:
     """
     said = (
         "error ended at once (by a second signal, a kill, or because Ray on this machine died); "
-        "what is committed is kept, and the same command goes on from there"
+        f"{GOES_ON}"
     )
     # `read` fails where this end is closed without a line. Away from the terminal's signals.
     other = subprocess.Popen(  # noqa: S603 - a constant

@@ -10,6 +10,9 @@ DiffEditError
 
 from __future__ import annotations
 
+GOES_ON = "what is committed is kept, and the same command goes on from there"
+"""Ends the line of an error that loses nothing."""
+
 
 class DiffEditError(Exception):
     """Base of every error this package raises on purpose."""

@@ -16,9 +16,7 @@ from contextlib import contextmanager
 import ray
 from ray import exceptions as lost
 
-from pipeline.errors import RunError
-
-GOES_ON = "what is committed is kept, and the same command goes on from there"
+from pipeline.errors import GOES_ON, RunError
 
 PATIENCE = 30.0
 """Seconds without an answer until the head counts as lost; after 60 Ray ends the process mutely."""
