@@ -34,16 +34,17 @@ def engine(
     width: Annotated[int, typer.Option(help="Channels of that UNet's first level.")] = 320,
     device: Device = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
-    images: Annotated[int, typer.Option(help="Pictures a call of ours edits.")] = 8,
+    compile: Annotated[bool, typer.Option(help="Ours with model.compile.")] = False,
+    images: Annotated[int, typer.Option(help="Pictures a call of ours edits; a run's chunk.")] = 32,
     steps: Annotated[int, typer.Option(help="DDIM steps, on both sides.")] = 50,
     rounds: Annotated[int, typer.Option(help="Each row's time is the median of so many.")] = 3,
-    batches: Annotated[str, typer.Option(help="Batch sizes the reference is tried at.")] = "1,4",
+    batches: Annotated[str, typer.Option(help="Batch sizes the reference is tried at.")] = "1,8,32",
     json_file: JsonFile = None,
 ) -> None:
     """Seconds and evaluations an edit, the reference's and ours, at equal settings."""
     import benchmark_engine
 
-    made = benchmark_engine.load(model, arch, width, device, dtype)
+    made = benchmark_engine.load(model, arch, width, device, dtype, compile)
     sizes = sorted({1, *_numbers(batches)})
     show(benchmark_engine.compare(made, images, steps, rounds, sizes), json_file)
 

@@ -39,6 +39,8 @@ def random_stable_diffusion(config: Config, width: int = 320) -> StableDiffusion
     model = StableDiffusion(unet, vae, text_encoder, _tokenizer(), scheduler)
     model.name = f"random sd15, width {width}"
     fit_micro_batch(model, config.micro_batch)
+    if config.compile:
+        model.compile()
     return model
 
 

@@ -55,9 +55,11 @@ class Case:
     call: Callable[[], Cost]
 
 
-def load(model: str, arch: str, width: int, device: str, dtype: str) -> Any:
+def load(model: str, arch: str, width: int, device: str, dtype: str, compile: bool) -> Any:
     """The denoiser to measure: a folder's, or random weights in a known architecture."""
-    config = Config.model_validate({"path": model, "device": device, "dtype": dtype})
+    config = Config.model_validate(
+        {"path": model, "device": device, "dtype": dtype, "compile": compile}
+    )
     if not arch:
         return build(config)
     if arch != "sd15":
@@ -112,6 +114,7 @@ def compare(
         "threads": torch.get_num_threads(),
         "resolution": model.resolution,
         "micro-batch": model.rows.size,
+        "compiled": model._compiled is not None,
         "matrix product TFLOP/s": rate,
         "share of matrix product": ours["TFLOP/s"] / rate,
         "peak memory GiB": _peak_memory(model, one) / 2**30,
@@ -221,7 +224,7 @@ def startup(model: str, device: str) -> dict[str, Any]:
 def first_edit(model: str, device: str, start: float) -> None:
     """Run in the new process: prints what has passed since `start` after each part, as JSON."""
     rows = [{"part": "import", "since start s": time.perf_counter() - start}]
-    made = load(model, "", 320, device, "auto")
+    made = load(model, "", 320, device, "auto", False)
     rows.append({"part": "load", "since start s": time.perf_counter() - start})
     our_edit(made, _pictures(made, 1), 1, Settings(steps=5, noise_maps=2, threshold=OWN_MEAN))
     rows.append({"part": "first edit", "since start s": time.perf_counter() - start})

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+WIDTH = 120
+"""Columns where the output is no terminal."""
 
 
 def show(report: dict[str, Any], json_file: Path | None) -> None:
@@ -15,7 +19,7 @@ def show(report: dict[str, Any], json_file: Path | None) -> None:
     table = Table(*report["rows"][0])
     for row in report["rows"]:
         table.add_row(*map(_text, row.values()))
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     console.print(table)
     for name, value in report.items():
         if name != "rows":

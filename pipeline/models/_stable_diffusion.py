@@ -7,6 +7,7 @@ Shapes: B rows, C H W latent channels and sides, f the autoencoder's factor.
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,7 +70,7 @@ class StableDiffusion:
         self._texts: OrderedDict[str, Tensor] = OrderedDict()
         # 32 rows of 16×16 cells fill a CPU's cores; a pass of larger latents gets fewer.
         cells = int(unet.config.sample_size) ** 2
-        self.rows, self.images = MicroBatch(min(32, max(4, 8192 // cells))), MicroBatch(4)
+        self.rows, self.images = MicroBatch(min(64, max(4, 16384 // cells))), MicroBatch(4)
         self._compiled: Network = None
         self.name, self.weights = "unnamed", ""
         self.resolution = int(unet.config.sample_size) * self.factor
@@ -121,11 +122,7 @@ class StableDiffusion:
     @torch.inference_mode()
     def eps(self, x_BCHW: Tensor, t_B: Tensor, cond: Cond) -> Tensor:
         """(B, C, H, W) float32 ε; of v = α·ε − σ·x_0 it is α·v + σ·x (Salimans & Ho 2022)."""
-        x = x_BCHW.to(self.dtype)
-        # Each number of rows is compiled anew, so only the usual one is.
-        full = self._compiled is not None and len(x) == self.rows.size
-        unet = self._compiled if full else self._unet
-        out: Tensor = unet(x, t_B, encoder_hidden_states=cond["text"]).sample.float()
+        out = self._predicted(x_BCHW.to(self.dtype), t_B, cond["text"]).float()
         if not self._v_prediction:
             return out
         return _column(self.alpha(t_B)) * out + _column(self.sigma(t_B)) * x_BCHW
@@ -157,9 +154,33 @@ class StableDiffusion:
         image: Tensor = self._vae.decode(latent).sample.float()
         return image.clamp(-1, 1)
 
+    @torch.inference_mode()
     def compile(self) -> None:
-        """Compiles the UNet for full micro-batches, at their first use."""
+        """Compiles the UNet for the model's resolution, whatever the number of rows.
+
+        Raises UsageError where there is no compiler.
+        """
         self._compiled = torch.compile(self._unet)
+        side = self.resolution // self.factor
+        try:
+            # diffusers' upsampling asks whether there are 64 rows or more, so each is compiled.
+            with warnings.catch_warnings(action="ignore"):
+                for rows in (2, self.rows.size):
+                    x_BCHW = torch.zeros(rows, self.channels, side, side, device=self.device)
+                    self.eps(x_BCHW, self.timesteps(2)[:1].repeat(rows), self.text([""] * rows))
+        except RuntimeError as error:
+            reason = " ".join(str(error).splitlines()[:2]).strip()
+            raise UsageError(f"model.compile: {reason}; set it to false to do without") from error
+
+    def _predicted(self, x_BCHW: Tensor, t_B: Tensor, text_BLD: Tensor) -> Tensor:
+        network = self._unet
+        # torch.compile takes 1 for a constant.
+        if self._compiled is not None and len(x_BCHW) > 1:
+            network = self._compiled
+            for tensor in (x_BCHW, t_B, text_BLD):
+                torch._dynamo.mark_dynamic(tensor, 0)
+        out: Tensor = network(x_BCHW, t_B, encoder_hidden_states=text_BLD).sample
+        return out
 
     def _encoded(self, prompts: list[str]) -> Tensor:
         tokens = self._tokenizer(

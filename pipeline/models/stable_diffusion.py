@@ -37,7 +37,8 @@ class Config(Section):
     )
     compile: bool = Field(
         False,
-        description="torch.compile for full micro-batches: a minute or more at each start.",
+        description="torch.compile: faster passes, for a minute or more at the first start on a "
+        "machine and seconds at later ones. Needs a C++ compiler.",
     )
     micro_batch: int | None = Field(
         None, ge=1, description="Rows of one pass of the network; unset: chosen for the device."

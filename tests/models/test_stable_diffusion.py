@@ -205,26 +205,33 @@ def test_a_cpu_computes_in_bfloat16_only_where_it_has_the_instructions(
     assert _stable_diffusion.choose_dtype("float32", cpu) == torch.float32
 
 
-def test_full_micro_batches_are_compiled_and_mean_the_same(
+@torch.inference_mode()
+def test_one_compiled_network_serves_every_number_of_rows(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes = []
-    graph = partial(torch.compile, backend="eager", dynamic=False)  # inductor takes a minute
+    graphs = []
 
-    def compiled(network: Any) -> Any:
-        made = graph(network)
+    def backend(graph: Any, _: Any) -> Any:  # inductor takes a minute
+        graphs.append(graph)
+        return graph.forward
 
-        def call(x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-            sizes.append(len(x))
-            return made(x, *args, **kwargs)
-
-        return call
-
-    monkeypatch.setattr(torch, "compile", compiled)
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
     settings = {"path": str(tiny_model), "device": "cpu", "dtype": "float32", "micro_batch": 3}
     plain, model = build(Config(**settings)), build(Config(**settings, compile=True))
-    for rows in (3, 2):
+    assert len(graphs) == 1, "compiled when loaded"
+    for rows in (3, 2, 7, 1):
         x, t = torch.randn(rows, 4, 8, 8), torch.full((rows,), 400)
         cond = plain.text(["a mug"] * rows)
         torch.testing.assert_close(model.eps(x, t, cond), plain.eps(x, t, cond))
-    assert sizes == [3]
+    assert len(graphs) == 1
+
+
+def test_a_machine_that_cannot_compile_is_told(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def backend(graph: Any, _: Any) -> Any:
+        raise RuntimeError("no compiler\nand a trace")
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    with pytest.raises(UsageError, match=r"^model\.compile: .*no compiler; set it to false"):
+        build(Config(path=str(tiny_model), device="cpu", dtype="float32", compile=True))
