@@ -60,9 +60,9 @@ def startup(model: Model = "demo", device: Device = "auto", json_file: JsonFile 
 @app.command()
 def pipeline(
     model: Model = "demo",
-    images: Annotated[int, typer.Option(help="Drawn scenes to edit.", min=2)] = 96,
-    steps: Annotated[int, typer.Option(help="DDIM steps.", min=1)] = 25,
-    chunk_rows: ChunkRows = 8,
+    images: Annotated[int, typer.Option(help="Drawn scenes to edit.", min=2)] = 384,
+    steps: Annotated[int, typer.Option(help="DDIM steps.", min=1)] = 50,
+    chunk_rows: ChunkRows = 32,
     json_file: JsonFile = None,
 ) -> None:
     """Images a second of a whole run on Ray, and of the engine alone on the same chunks."""

@@ -26,7 +26,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.diffusion.batching import Cost
-from pipeline.diffusion.diffedit import Settings, Target, diffedit
+from pipeline.diffusion.diffedit import diffedit
+from pipeline.diffusion.settings import Settings, Target
 from pipeline.models.stable_diffusion import Config, build
 
 OWN_MEAN = 1 / 3
@@ -70,43 +71,24 @@ def load(model: str, arch: str, width: int, device: str, dtype: str, compile: bo
 def compare(
     model: Any, images: int, steps: int, rounds: int, reference_batches: Sequence[int]
 ) -> dict[str, Any]:
-    """The table and its ratios. Cases take turns, so that a busy machine slows all alike."""
-    reference = reference_of(model)
+    """The table and its ratios. Cases take turns, so that a busy machine slows all alike.
+
+    Batches that do not fit the device's memory are left out.
+    """
     pictures = _pictures(model, max(images, *reference_batches))
-    cases = [
-        Case(
-            f"reference, batch {n}",
-            n,
-            steps,
-            partial(reference_edit, reference, pictures[:n], steps),
-        )
-        for n in reference_batches
-    ]
-    base = Settings(steps=steps, noise_maps=MAPS, threshold=OWN_MEAN)
-    fast = replace(base, steps=min(steps, SECOND_ORDER_STEPS), solver="dpm")
-    few = max(1, images // 4)
-    for settings in (base, fast):
-        one = partial(our_edit, model, pictures[:images], 1, settings)
-        all_colours = partial(our_edit, model, pictures[:few], len(COLOURS), settings)
-        cases += [
-            Case(f"ours, {settings.solver}, 1 target", images, settings.steps, one),
-            Case(
-                f"ours, {settings.solver}, {len(COLOURS)} targets",
-                few * len(COLOURS),
-                settings.steps,
-                all_colours,
-            ),
-        ]
+    ours = _our_cases(model, pictures[:images], steps)
+    cases = [*_reference_cases(model, pictures, reference_batches, steps), *ours]
+    warmed = [(case, cost) for case in cases if (cost := _warmed(case))]
     flops = _flops(model, pictures[:1])
-    measured = zip(cases, _measure(cases, rounds), strict=True)
-    rows = [_row(case, flops, seconds, cost) for case, (seconds, cost) in measured]
-    slowest, best = rows[0], min(rows[: len(reference_batches)], key=lambda row: row["s/edit"])
-    ours, _, _, fastest = rows[len(reference_batches) :]
+    seconds = _measure([case for case, _ in warmed], rounds)
+    rows = [_row(*one, flops, taken) for one, taken in zip(warmed, seconds, strict=True)]
+    references, (ours_alone, _, _, fastest) = rows[: -len(ours)], rows[-len(ours) :]
+    slowest, best = references[0], min(references, key=lambda row: row["s/edit"])
     rate = matmul_rate(model)
     return {
         "rows": rows,
-        "ratio": slowest["s/edit"] / ours["s/edit"],
-        "ratio to best batch": best["s/edit"] / ours["s/edit"],
+        "ratio": slowest["s/edit"] / ours_alone["s/edit"],
+        "ratio to best batch": best["s/edit"] / ours_alone["s/edit"],
         "ratio, 8 targets, second order": slowest["s/edit"] / fastest["s/edit"],
         "ratio, 8 targets, second order, to best batch": best["s/edit"] / fastest["s/edit"],
         "device": torch.cuda.get_device_name() if model.device.type == "cuda" else "cpu",
@@ -116,9 +98,34 @@ def compare(
         "micro-batch": model.rows.size,
         "compiled": model._compiled is not None,
         "matrix product TFLOP/s": rate,
-        "share of matrix product": ours["TFLOP/s"] / rate,
-        "peak memory GiB": _peak_memory(model, one) / 2**30,
+        "share of matrix product": ours_alone["TFLOP/s"] / rate,
+        "peak memory GiB": _peak_memory(model, ours[0].call) / 2**30,
     }
+
+
+def _reference_cases(
+    model: Any, pictures: Tensor, batches: Sequence[int], steps: int
+) -> list[Case]:
+    reference = reference_of(model)
+    return [
+        Case(f"reference, batch {n}", n, steps, partial(reference_edit, reference, few, steps))
+        for n in batches
+        for few in [pictures[:n]]
+    ]
+
+
+def _our_cases(model: Any, pictures: Tensor, steps: int) -> list[Case]:
+    base = Settings(steps=steps, noise_maps=MAPS, threshold=OWN_MEAN)
+    fast = replace(base, steps=min(steps, SECOND_ORDER_STEPS), solver="dpm")
+    few, many = pictures[: max(1, len(pictures) // 4)], len(COLOURS)
+    cases = []
+    for settings in (base, fast):
+        one = partial(our_edit, model, pictures, 1, settings)
+        each = partial(our_edit, model, few, many, settings)
+        name, steps = f"ours, {settings.solver}", settings.steps
+        cases.append(Case(f"{name}, 1 target", len(pictures), steps, one))
+        cases.append(Case(f"{name}, {many} targets", len(few) * many, steps, each))
+    return cases
 
 
 def reference_of(model: Any) -> Reference:
@@ -248,18 +255,30 @@ def _pictures(model: Any, number: int) -> Tensor:
     return torch.nn.functional.interpolate(coarse, size=side, mode="bicubic").clamp(-1, 1)
 
 
-def _measure(cases: Sequence[Case], rounds: int) -> list[tuple[float, Cost]]:
+def _warmed(case: Case) -> Cost | None:
+    """What the first call cost; None where memory does not suffice."""
+    try:
+        return case.call()
+    except torch.OutOfMemoryError:
+        if not case.name.startswith("reference"):
+            raise
+    print(f"{case.name}: out of memory")
+    torch.cuda.empty_cache()
+    return None
+
+
+def _measure(cases: Sequence[Case], rounds: int) -> list[float]:
+    """Median seconds of a call of each."""
     seconds: list[list[float]] = [[] for _ in cases]
-    costs = [case.call() for case in cases]  # the first call warms up
     for _ in range(rounds):
         for case, taken in zip(cases, seconds, strict=True):
             start = time.perf_counter()
             case.call()
             taken.append(time.perf_counter() - start)
-    return [(statistics.median(taken), cost) for taken, cost in zip(seconds, costs, strict=True)]
+    return [statistics.median(taken) for taken in seconds]
 
 
-def _row(case: Case, flops: tuple[float, float, float], seconds: float, cost: Cost) -> Any:
+def _row(case: Case, cost: Cost, flops: tuple[float, float, float], seconds: float) -> Any:
     unet, encode, decode = flops
     work = cost.evaluations * unet + cost.encodes * encode + cost.decodes * decode
     return {

@@ -94,7 +94,12 @@ class Edit(Section):
     solver: Literal["ddim", "dpm"] = Field(
         "ddim", description="ddim, or dpm: DPM-Solver++(2M), second order, for 20 to 25 steps."
     )
-    guidance_scale: float = Field(5.0, ge=0, description="Classifier-free guidance; 1: none.")
+    guidance_scale: float = Field(7.5, ge=0, description="Classifier-free guidance; 1: none.")
+    guidance_stop: Share = Field(
+        0.25,
+        description="Share of an edit's denoising steps after which guidance stops; from then on "
+        "a step costs one evaluation instead of two. 1: guided to the end, as in the paper.",
+    )
     paste_back: Literal["none", "feather", "recolor"] = Field(
         "feather",
         description="none: the decoded picture; feather: composited on the original pixels; "

@@ -32,8 +32,9 @@ from pipeline.demo.scores import (
     region_scores,
     seen_colour,
 )
-from pipeline.diffusion.diffedit import Settings, Target, diffedit
+from pipeline.diffusion.diffedit import diffedit
 from pipeline.diffusion.noise import row_seed
+from pipeline.diffusion.settings import Settings, Target
 from pipeline.images.bucket import to_model
 from pipeline.images.paste import paste_back
 from pipeline.models import _folder
@@ -144,7 +145,7 @@ def edit_cases(model: Any, setup: Setup, todo: Sequence[Case]) -> Iterator[Outco
         photos = {case.number: np.asarray(case.scene.render(model.resolution)) for case in batch}
         sides = (model.resolution, model.resolution)
         images = torch.stack([to_model(photos[number], sides) for number in numbers])
-        targets = [_target(setup, numbers.index(case.number), case) for case in batch]
+        targets = [target(setup, numbers.index(case.number), case) for case in batch]
         seeds = [_seed(setup, number) for number in numbers]
         result = diffedit(model, images.to(model.device), targets, seeds, settings)
         for case, edited in zip(batch, result.edits, strict=True):
@@ -268,7 +269,8 @@ def sheet(outcomes: Sequence[Outcome], columns: int = 4) -> Image.Image:
     return page
 
 
-def _target(setup: Setup, image: int, case: Case) -> Target:
+def target(setup: Setup, image: int, case: Case) -> Target:
+    """What the engine is asked for, with the case's photo at place `image` of the batch."""
     return Target(
         image,
         case.scene.caption,

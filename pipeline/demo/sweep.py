@@ -1,6 +1,7 @@
 """Which settings suit the demo model: the mask's, how far to invert and how to guide, the solver.
 
-`python -m pipeline.demo.sweep OUT.md [MODEL]` writes its tables as Markdown, each once it is done.
+`python -m pipeline.demo.sweep OUT.md [MODEL [Masks|Edits|Solvers]]` writes its tables as Markdown,
+each once it is done.
 It uses held-out scenes that the evaluation doesn't, so that the choice is not made on the test.
 """
 
@@ -16,13 +17,23 @@ import numpy as np
 import torch
 
 from pipeline.config import Mask
-from pipeline.demo.evaluate import KINDS, Case, Setup, cases, edit_cases, score
+from pipeline.demo.evaluate import (
+    KINDS,
+    Case,
+    Scores,
+    Setup,
+    cases,
+    edit_cases,
+    reference_edits,
+    score,
+    target,
+)
 from pipeline.demo.photos import HELD_OUT
 from pipeline.demo.scores import interval, mask_scores
-from pipeline.diffusion.diffedit import Settings, Target, diffedit
+from pipeline.diffusion.diffedit import diffedit
 from pipeline.diffusion.mask import soft
 from pipeline.diffusion.refine import refined
-from pipeline.diffusion.solver import Solver
+from pipeline.diffusion.settings import Settings, Solver, Target, expected_evaluations
 from pipeline.images.bucket import to_model
 from pipeline.images.paste import paste_back
 from pipeline.models.stable_diffusion import Config
@@ -30,20 +41,29 @@ from pipeline.section import build
 
 FIRST = HELD_OUT + 500_000
 """Far from the scenes that `evaluate` and `make_data` draw."""
-MASK_ROWS, EDIT_ROWS, SOLVER_ROWS = 24, 12, 24
+MASK_ROWS, EDIT_ROWS, SOLVER_ROWS = 24, 12, 48
 """Scenes of each table."""
 STRENGTHS = (0.3, 0.4, 0.5, 0.6, 0.7)
 MAPS = (5, 10, 20)
 CUTS = (0.6, 0.75, 0.9, 1.05, 1.2, 1.5, 1.8)
 RATIOS = (0.5, 0.6, 0.7, 0.8, 0.9)
 GUIDANCE = (2.0, 4.0, 7.5)
-SOLVERS: tuple[tuple[Solver, int], ...] = (
-    ("ddim", 50),
-    ("dpm", 20),
-    ("ddim", 20),
-    ("dpm", 12),
-    ("ddim", 12),
+SOLVERS: tuple[tuple[Solver, int, float, float], ...] = (
+    ("ddim", 50, 5, 1),
+    ("ddim", 50, 5, 0.5),
+    ("ddim", 50, 5, 0.25),
+    ("ddim", 50, 7.5, 1),
+    ("ddim", 50, 7.5, 0.5),
+    ("ddim", 50, 7.5, 0.25),
+    ("ddim", 20, 7.5, 1),
+    ("ddim", 20, 7.5, 0.25),
+    ("ddim", 12, 7.5, 0.25),
+    ("dpm", 20, 7.5, 1),
+    ("dpm", 20, 7.5, 0.25),
+    ("dpm", 12, 7.5, 0.25),
 )
+"""Solver, steps, guidance scale, and the share of the denoising steps that is guided."""
+REFERENCE_EVALUATIONS = 200
 SHOWN = ("region_psnr", "region_delta_e", "right_colour", "unpasted_background_psnr")
 UNCLIPPED = 64.0
 """A clamp that clips nothing on a 16×16 grid."""
@@ -84,11 +104,45 @@ def edit_table(model: Any, setup: Setup, todo: Sequence[Case]) -> list[str]:
 
 
 def solver_table(model: Any, setup: Setup, todo: Sequence[Case]) -> list[str]:
-    """Scores of the edits by solver and steps, at the default settings."""
-    lines = _head("solver", "steps")
-    for solver, steps in SOLVERS:
-        chosen = changed(setup, "edit", solver=solver, steps=steps)
-        lines += _scores(model, chosen, todo, f"{solver} | {steps}")
+    """Scores of the edits by solver, steps and guidance, and of diffusers' own pipeline.
+
+    `gain` is the mean difference in region_psnr to the first row's edit of the same scene, with
+    its 95 % interval. `evaluations` are those of an image with one target.
+    """
+    names = ["kind", "solver", "steps", "guidance", "stop", "evaluations", "mask_iou", "gain"]
+    names += SHOWN
+    lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
+    first: list[Scores] = []
+    for solver, steps, scale, stop in SOLVERS:
+        guidance = {"guidance_scale": scale, "guidance_stop": stop}
+        chosen = changed(setup, "edit", solver=solver, steps=steps, **guidance)
+        scores = [score(outcome) for outcome in edit_cases(model, chosen, todo)]
+        first = first or scores
+        count = expected_evaluations([target(chosen, 0, todo[0])], chosen.settings)
+        label = f"{solver} | {steps} | {scale:g} | {stop:g} | {count}"
+        lines += _compared(label, todo, scores, first)
+    reference = [score(outcome) for outcome in reference_edits(model, setup, todo)]
+    scale = setup.edit.guidance_scale
+    label = f"reference | {setup.edit.steps} | {scale:g} | 1 | {REFERENCE_EVALUATIONS}"
+    return lines + _compared(label, todo, reference, first)
+
+
+def _compared(
+    label: str, todo: Sequence[Case], scores: Sequence[Scores], first: Sequence[Scores]
+) -> list[str]:
+    """A line a kind of edit."""
+    lines = []
+    for kind in KINDS:
+        mine = [i for i, case in enumerate(todo) if case.kind == kind]
+        gains = [scores[i]["region_psnr"] - first[i]["region_psnr"] for i in mine]
+        gain = interval(gains)
+        cells = [f"{gain.mean:+.2f} ({gain.low:+.2f} to {gain.high:+.2f})"]
+        for name in SHOWN:
+            # The reference is never pasted back, so its picture has no second, bare version.
+            values = [scores[i].get(name, scores[i][name.removeprefix("unpasted_")]) for i in mine]
+            cells.append(f"{interval(values).mean:.3g}")
+        iou = interval([scores[i]["mask_iou"] for i in mine]).mean
+        lines.append(f"| {kind} | {label} | {iou:.3f} | " + " | ".join(cells) + " |")
     return lines
 
 
@@ -139,8 +193,8 @@ def _iou(
     return interval(values).mean
 
 
-def main(output: str, model: str = "demo") -> None:
-    """Sweeps around the default settings and writes the tables."""
+def main(output: str, model: str = "demo", only: str = "") -> None:
+    """Sweeps around the default settings and writes the tables (`only`: of that first word)."""
     setup = Setup(Config(path=model))
     loaded = build(setup.model)
     parts = (
@@ -150,6 +204,8 @@ def main(output: str, model: str = "demo") -> None:
     )
     text = ""
     for title, make_table, rows in parts:
+        if not title.startswith(only):
+            continue
         lines = make_table(loaded, setup, cases(rows, FIRST))
         text += f"## {title}\n\n" + "\n".join(lines) + "\n\n"
         Path(output).write_text(text)
@@ -157,4 +213,4 @@ def main(output: str, model: str = "demo") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    main(*sys.argv[1:4])

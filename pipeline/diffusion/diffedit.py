@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,48 +21,14 @@ from pipeline.diffusion.batching import Cost, decode, encode
 from pipeline.diffusion.denoiser import Denoiser
 from pipeline.diffusion.edit import Decoding, edit
 from pipeline.diffusion.invert import invert
-from pipeline.diffusion.mask import Contrast, binary, heat_maps, predictions, soft
+from pipeline.diffusion.mask import Contrast, binary, heat_maps, soft
 from pipeline.diffusion.noise import noise_maps
 from pipeline.diffusion.refine import covered, refined
-from pipeline.diffusion.schedule import Schedule, level
-from pipeline.diffusion.solver import Solver
+from pipeline.diffusion.schedule import Schedule
+from pipeline.diffusion.settings import Settings, Target, level
 from pipeline.errors import RowError
 
-if TYPE_CHECKING:
-    from pipeline.config import Edit, Mask
-
-MASK_KEYS = {"noise_maps", "clamp", "threshold", "dilate", "refine"}
 MaskState = Literal["partial", "empty", "full"]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What all targets of a call share; the defaults are the paper's."""
-
-    steps: int = 50
-    noise_maps: int = 10
-    clamp: float = 3.0
-    threshold: float = 0.5
-    dilate: int = 0
-    refine: int = 0
-    solver: Solver = "ddim"
-
-    @classmethod
-    def of(cls, mask: Mask, edit: Edit) -> Settings:
-        """The settings in two sections of a run's config."""
-        return cls(solver=edit.solver, steps=edit.steps, **mask.model_dump(include=MASK_KEYS))
-
-
-@dataclass(frozen=True)
-class Target:
-    """One edit of one image of the batch."""
-
-    image: int
-    source_prompt: str
-    target_prompt: str
-    mask_strength: float = 0.5
-    encoding_ratio: float = 0.7
-    guidance_scale: float = 7.5
 
 
 @dataclass(frozen=True)
@@ -120,20 +86,6 @@ def diffedit(
     return DiffEditResult([_edited(*one, images.get(i)) for i, one in enumerate(maps)], cost)
 
 
-def expected_evaluations(targets: Sequence[Target], settings: Settings) -> int:
-    """Rows through the network that `diffedit` spends where no mask is empty."""
-    contrasts = [_contrast(target, settings.steps) for target in targets]
-    highest: dict[int, int] = {}
-    for target in targets:
-        top = level(settings.steps, target.encoding_ratio)
-        highest[target.image] = max(top, highest.get(target.image, 0))
-    denoising = sum(
-        level(settings.steps, target.encoding_ratio) * (1 + (target.guidance_scale != 1))
-        for target in targets
-    )
-    return settings.noise_maps * len(predictions(contrasts)) + sum(highest.values()) + denoising
-
-
 def _masks(
     heat_Thw: Tensor, pictures_I3HW: Tensor, images: Sequence[int], settings: Settings
 ) -> tuple[Tensor, Tensor]:
@@ -165,7 +117,7 @@ def _decoded(
     if not alive:
         return {}
     images = sorted({targets[i].image for i in alive})
-    decodings = [_decoding(targets[i], images, schedule) for i in alive]
+    decodings = [_decoding(targets[i], images, settings) for i in alive]
     levels = [max(d.level for d in decodings if d.image == i) for i in range(len(images))]
     trajectory = invert(denoiser, schedule, x0_ICHW[images], levels, settings.solver, cost)
     x_TCHW = edit(
@@ -174,10 +126,14 @@ def _decoded(
     return dict(zip(alive, decode(denoiser, x_TCHW, cost), strict=True))
 
 
-def _decoding(target: Target, images: Sequence[int], schedule: Schedule) -> Decoding:
-    start = schedule.level(target.encoding_ratio)
-    image = images.index(target.image)
-    return Decoding(image, start, target.target_prompt, target.guidance_scale)
+def _decoding(target: Target, images: Sequence[int], settings: Settings) -> Decoding:
+    return Decoding(
+        images.index(target.image),
+        target.start(settings),
+        target.target_prompt,
+        target.guidance_scale,
+        target.guided(settings),
+    )
 
 
 def _edited(mask_hw: Tensor, outline: Tensor, heat_hw: Tensor, image_3HW: Tensor | None) -> Edited:

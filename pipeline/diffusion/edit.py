@@ -16,16 +16,23 @@ from torch import Tensor
 from pipeline.diffusion.batching import Cost, predict
 from pipeline.diffusion.denoiser import Denoiser
 from pipeline.diffusion.schedule import Schedule
-from pipeline.diffusion.solver import Solver, decoding_weights, extrapolated
+from pipeline.diffusion.settings import Solver
+from pipeline.diffusion.solver import decoding_weights, extrapolated
+
+EVERY_LEVEL = range(1, 2**31)
 
 
 class Decoding(NamedTuple):
-    """One target to denoise: its image in the trajectory, where it starts, and what it is told."""
+    """One target to denoise: its image in the trajectory, where it starts, and what it is told.
+
+    `guided` are the levels whose step down is guided.
+    """
 
     image: int
     level: int
     prompt: str
     guidance_scale: float
+    guided: range = EVERY_LEVEL
 
 
 def edit(
@@ -52,7 +59,7 @@ def edit(
         now = [targets[i] for i in active]
         start, end = [t] * len(active), [t - 1] * len(active)
         x_BCHW = x_TCHW[active]
-        eps_BCHW = guided(denoiser, x_BCHW, schedule.times[start], now, cost)
+        eps_BCHW = guided(denoiser, x_BCHW, schedule.times[start], t, now, cost)
         if solver == "dpm":
             older, clean = before[active], schedule.clean(x_BCHW, eps_BCHW, start)
             before[active] = clean
@@ -66,10 +73,18 @@ def edit(
 
 
 def guided(
-    denoiser: Denoiser, x_BCHW: Tensor, t_B: Tensor, targets: Sequence[Decoding], cost: Cost
+    denoiser: Denoiser,
+    x_BCHW: Tensor,
+    t_B: Tensor,
+    level: int,
+    targets: Sequence[Decoding],
+    cost: Cost,
 ) -> Tensor:
-    """(B, C, H, W) ε_∅ + g·(ε_target − ε_∅), Ho & Salimans 2022; where g is 1, ε_∅ is not asked."""
-    both = [i for i, target in enumerate(targets) if target.guidance_scale != 1]
+    """(B, C, H, W) ε_∅ + g·(ε_target − ε_∅), Ho & Salimans 2022.
+
+    Where the level is not guided it is ε_target, and ε_∅ is not asked.
+    """
+    both = [i for i, target in enumerate(targets) if level in target.guided]
     everything = [*range(len(targets)), *both]
     prompts = [target.prompt for target in targets] + [""] * len(both)
     packed = predict(denoiser, x_BCHW[everything], t_B[everything], prompts, cost)

@@ -15,7 +15,8 @@ from torch import Tensor
 from pipeline.diffusion.batching import Cost, predict
 from pipeline.diffusion.denoiser import Denoiser
 from pipeline.diffusion.schedule import Schedule
-from pipeline.diffusion.solver import Solver, encoding_weights, extrapolated
+from pipeline.diffusion.settings import Solver
+from pipeline.diffusion.solver import encoding_weights, extrapolated
 
 
 def invert(

@@ -36,10 +36,6 @@ class Schedule:
         """N."""
         return len(self.times) - 1
 
-    def level(self, ratio: float) -> int:
-        """The level of a mask strength or an encoding ratio in (0, 1]: ⌊N·ratio⌋, at least 1."""
-        return level(self.steps, ratio)
-
     def noised(self, x0_BCHW: Tensor, noise_BCHW: Tensor, levels: Sequence[int]) -> Tensor:
         """(B, C, H, W) x_t = α_t·x_0 + σ_t·ε, each row at its own level."""
         return self._at(self.alphas, levels) * x0_BCHW + self._at(self.sigmas, levels) * noise_BCHW
@@ -65,9 +61,3 @@ class Schedule:
     def _at(self, coefficients: Tensor, levels: Sequence[int]) -> Tensor:
         index = torch.tensor(levels, device=coefficients.device)
         return coefficients[index].view(-1, 1, 1, 1)
-
-
-def level(steps: int, ratio: float) -> int:
-    """⌊steps·ratio⌋, at least 1: int(steps·ratio), as diffusers' `get_timesteps` has it."""
-    # 0.7 that went through a float32 column is 0.69999999, and 50 of it 34.99999.
-    return max(1, int(steps * ratio + 1e-3))

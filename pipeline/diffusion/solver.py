@@ -8,13 +8,9 @@ Shapes: B rows, C H W latent channels and sides.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor
 
 from pipeline.diffusion.schedule import Schedule
-
-Solver = Literal["ddim", "dpm"]
 
 
 def extrapolated(now: Tensor, before: Tensor, weight: Tensor) -> Tensor:

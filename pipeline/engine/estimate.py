@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from pipeline.config import RunConfig
+from pipeline.diffusion.settings import Settings, Target, expected_evaluations
 from pipeline.engine.todo import Todo, todo
 from pipeline.errors import RowError
 from pipeline.prompts._rule import PlannedEdit, Rule
@@ -87,20 +88,9 @@ def expected_rows(source: Source, left: Todo, config: RunConfig) -> int:
 
 def evaluations(config: RunConfig, edits: Sequence[PlannedEdit]) -> int:
     """UNet evaluations of one image: mask, one inversion, and a decoding for each edit."""
-    if not edits:
-        return 0
-    steps = config.edit.steps
-
-    def levels(ratio: float | None) -> int:
-        return max(1, int(steps * (ratio or config.invert.encoding_ratio)))
-
-    def forward(scale: float | None) -> int:
-        return 1 if (config.edit.guidance_scale if scale is None else scale) == 1 else 2
-
-    sources = len({(edit.source_prompt, edit.mask_strength) for edit in edits})
-    mask = config.mask.noise_maps * (sources + len(edits))
-    invert = max(levels(edit.encoding_ratio) for edit in edits)
-    return mask + invert + sum(levels(e.encoding_ratio) * forward(e.guidance_scale) for e in edits)
+    sections = config.mask, config.invert, config.edit
+    targets = [Target.of(0, vars(edit), *sections) for edit in edits]
+    return expected_evaluations(targets, Settings.of(config.mask, config.edit))
 
 
 def _sample(

@@ -18,8 +18,9 @@ import pyarrow as pa
 import torch
 
 from pipeline.config import RunConfig
-from pipeline.diffusion.diffedit import Edited, Settings, Target, diffedit
+from pipeline.diffusion.diffedit import Edited, diffedit
 from pipeline.diffusion.noise import row_seed
+from pipeline.diffusion.settings import Settings, Target
 from pipeline.errors import RowError
 from pipeline.images.bucket import bucket, to_model
 from pipeline.images.decode import decode
@@ -61,6 +62,8 @@ class Edit:
 
     def __init__(self, config: RunConfig) -> None:
         self._config = config
+        # A compiled network is one for this number of threads.
+        torch.set_num_threads(threads(config))
         self._model = build(config.model)
         self._settings = Settings.of(config.mask, config.edit)
         self._turn = Turn()
@@ -100,7 +103,10 @@ class Edit:
     ) -> list[list[Outcome]]:
         """The outcomes of each job of one bucket, a list in the order of its edits."""
         images = torch.stack(list(pool.map(lambda job: to_model(job.pixels, job.size), jobs)))
-        targets = [self._target(i, edit) for i, job in enumerate(jobs) for edit in job.edits]
+        sections = self._config.mask, self._config.invert, self._config.edit
+        targets = [
+            Target.of(i, edit, *sections) for i, job in enumerate(jobs) for edit in job.edits
+        ]
         seeds = [job.seed for job in jobs]
         with self._turn.taken(spent):
             # The number is each thread's own: sums on another number of threads round otherwise,
@@ -113,17 +119,6 @@ class Edit:
         for target, outcome in zip(targets, outcomes, strict=True):
             grouped[target.image].append(outcome)
         return grouped
-
-    def _target(self, image: int, edit: Row) -> Target:
-        mask, invert, decoding = self._config.mask, self._config.invert, self._config.edit
-        return Target(
-            image,
-            edit["source_prompt"],
-            edit["target_prompt"],
-            _or(edit["mask_strength"], mask.strength),
-            _or(edit["encoding_ratio"], invert.encoding_ratio),
-            _or(edit["guidance_scale"], decoding.guidance_scale),
-        )
 
     def _outcome(self, job: Job, target: Target, edited: Edited) -> Outcome:
         if edited.error:
@@ -161,10 +156,6 @@ class Edit:
 def threads(config: RunConfig) -> int:
     """CPU threads that the model of one actor computes with."""
     return max(1, round(config.run.cpus_per_actor or (os.cpu_count() or 1) / config.run.actors[1]))
-
-
-def _or(value: float | None, default: float) -> float:
-    return default if value is None else value
 
 
 def _by_size(jobs: Sequence[Job]) -> list[list[Job]]:

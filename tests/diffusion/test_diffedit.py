@@ -10,16 +10,11 @@ import torch
 from torch import Tensor
 
 from pipeline.diffusion.batching import Cost
-from pipeline.diffusion.diffedit import (
-    Edited,
-    Settings,
-    Target,
-    diffedit,
-    expected_evaluations,
-)
+from pipeline.diffusion.diffedit import Edited, diffedit
 from pipeline.diffusion.edit import Decoding, edit
 from pipeline.diffusion.invert import invert
 from pipeline.diffusion.schedule import Schedule
+from pipeline.diffusion.settings import Settings, Target, expected_evaluations
 from pipeline.models._stable_diffusion import StableDiffusion
 from tests.diffusion.analytic import Frozen, Gaussian
 
@@ -55,6 +50,19 @@ def test_a_batch_of_four_is_four_batches_of_one(model: StableDiffusion, pictures
     for target, edited in zip(TARGETS, result.edits, strict=True):
         _same(edited, _alone(model, pictures, target))
     assert result.cost == Cost(expected_evaluations(TARGETS, SETTINGS), encodes=4, decodes=4)
+
+
+def test_guidance_that_stops_early_saves_evaluations_and_keeps_rows_apart(
+    model: StableDiffusion, pictures: Tensor
+) -> None:
+    settings = replace(SETTINGS, guidance_stop=0.25)
+    result = diffedit(model, pictures, TARGETS, SEEDS, settings)
+    for target, edited in zip(TARGETS, result.edits, strict=True):
+        _same(edited, _alone(model, pictures, target, settings))
+    assert [list(target.guided(settings)) for target in TARGETS] == [[7, 6], [10, 9, 8], [], [5, 4]]
+    saved = (7 - 2) + (10 - 3) + (5 - 2)
+    everywhere = expected_evaluations(TARGETS, SETTINGS)
+    assert result.cost.evaluations == expected_evaluations(TARGETS, settings) == everywhere - saved
 
 
 def test_v_prediction_too(v_model: StableDiffusion, pictures: Tensor) -> None:
@@ -130,8 +138,9 @@ def test_a_full_mask_is_told_and_nothing_is_spent_on_it(
     assert result.cost.decodes == 0
 
 
+@pytest.mark.parametrize("guided", [range(1, 11), range(4, 7), range(0)])
 def test_an_edit_everywhere_is_plain_ddim_from_the_inverted_latent(
-    model: StableDiffusion, pictures: Tensor
+    guided: range, model: StableDiffusion, pictures: Tensor
 ) -> None:
     settings = SETTINGS
     scheduler = type(model._scheduler).from_config(model._scheduler.config, set_alpha_to_one=True)
@@ -139,12 +148,13 @@ def test_an_edit_everywhere_is_plain_ddim_from_the_inverted_latent(
     schedule = Schedule.of(model, settings.steps)
     x = invert(model, schedule, model.encode(pictures[:1]), [7], "ddim", Cost())[7]
     text = model.text(["", "a blue lamp"])["text"]
-    for time in scheduler.timesteps[-7:]:
+    for t, time in zip(range(7, 0, -1), scheduler.timesteps[-7:], strict=True):
         empty, target = model._unet(x.repeat(2, 1, 1, 1), time, text).sample.chunk(2)
-        x = scheduler.step(empty + 7.5 * (target - empty), time, x).prev_sample
+        eps = empty + (7.5 if t in guided else 1) * (target - empty)
+        x = scheduler.step(eps, time, x).prev_sample
     everywhere = torch.ones(1, *x.shape[-2:], dtype=torch.bool)
     trajectory = invert(model, schedule, model.encode(pictures[:1]), [7], "ddim", Cost())
-    decoding = [Decoding(0, 7, "a blue lamp", 7.5)]
+    decoding = [Decoding(0, 7, "a blue lamp", 7.5, guided)]
     found = edit(model, schedule, trajectory, everywhere, decoding, "ddim", Cost())
     torch.testing.assert_close(found, x, rtol=1e-4, atol=1e-4)
 

@@ -13,6 +13,7 @@ from pipeline.diffusion.batching import Cost
 from pipeline.diffusion.mask import Contrast, binary, heat_maps, normalized, soft
 from pipeline.diffusion.noise import noise_maps
 from pipeline.diffusion.schedule import Schedule
+from pipeline.diffusion.settings import level
 from pipeline.models._stable_diffusion import StableDiffusion
 
 MAPS, STEPS, STRENGTH = 6, 10, 0.5
@@ -20,7 +21,7 @@ MAPS, STEPS, STRENGTH = 6, 10, 0.5
 
 def _ours(model: StableDiffusion, x0: Tensor, noise: Tensor, pairs: list[tuple[str, str]]) -> Any:
     schedule = Schedule.of(model, STEPS)
-    contrasts = [Contrast(i, schedule.level(STRENGTH), *pair) for i, pair in enumerate(pairs)]
+    contrasts = [Contrast(i, level(STEPS, STRENGTH), *pair) for i, pair in enumerate(pairs)]
     heat = heat_maps(model, schedule, x0, noise, contrasts, 3.0, Cost())
     return binary(heat, 0.5, 0).numpy()
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pipeline.diffusion.diffedit import Settings, Target, diffedit
+from pipeline.diffusion.diffedit import diffedit
 from pipeline.diffusion.refine import covered, guided, refined
+from pipeline.diffusion.settings import Settings, Target
 
 
 def disc(side: int, radius: float, x: float = 0.5, y: float = 0.5) -> torch.Tensor:

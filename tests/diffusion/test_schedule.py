@@ -10,7 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.diffusion.schedule import Schedule, level
+from pipeline.diffusion.schedule import Schedule
+from pipeline.diffusion.settings import level
 from pipeline.models._stable_diffusion import StableDiffusion
 from tests.diffusion.analytic import Gaussian
 

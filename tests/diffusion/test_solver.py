@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from pipeline.diffusion.batching import Cost
-from pipeline.diffusion.diffedit import Settings, Target, diffedit
+from pipeline.diffusion.diffedit import diffedit
 from pipeline.diffusion.edit import Decoding, edit
 from pipeline.diffusion.invert import invert
 from pipeline.diffusion.schedule import Schedule
-from pipeline.diffusion.solver import Solver
+from pipeline.diffusion.settings import Settings, Solver, Target
 from pipeline.models._stable_diffusion import StableDiffusion
 from tests.diffusion.analytic import Frozen, Gaussian
 

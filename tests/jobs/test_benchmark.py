@@ -46,6 +46,28 @@ def test_engine_counts_both_sides_at_equal_settings(run: Any, tiny_model: Path) 
     assert report["ratio"] == pytest.approx(seconds[0] / seconds[1])
 
 
+def test_engine_leaves_out_what_does_not_fit(
+    run: Any, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import benchmark_engine
+    import torch
+
+    def small(reference: Any, pictures: Any, steps: int) -> Any:
+        if len(pictures) > 1:
+            raise torch.OutOfMemoryError
+        return edit(reference, pictures, steps)
+
+    edit = benchmark_engine.reference_edit
+    monkeypatch.setattr(benchmark_engine, "reference_edit", small)
+    report = run(
+        *("engine", "--model", str(tiny_model), "--steps", "2", "--images", "1"),
+        *("--rounds", "1", "--batches", "1,2"),
+    )
+    named = [row["what"] for row in report["rows"]]
+    assert named[0] == "reference, batch 1" and len(named) == 5
+    assert report["ratio to best batch"] == report["ratio"]
+
+
 def test_engine_takes_an_architecture_instead_of_a_folder(run: Any) -> None:
     report = run(
         *("engine", "--arch", "sd15", "--width", "32", "--dtype", "float32"),

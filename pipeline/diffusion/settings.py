@@ -1,0 +1,102 @@
+"""What an edit is asked for, and how many evaluations that takes. Knows no tensor.
+
+Free of torch, so that a plan of a run needs none of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from pipeline.config import Edit, Invert, Mask
+
+Solver = Literal["ddim", "dpm"]
+EDIT_KEYS = {"steps", "solver", "guidance_stop"}
+MASK_KEYS = {"noise_maps", "clamp", "threshold", "dilate", "refine"}
+ROUNDING = 1e-3
+"""0.7 that went through a float32 column is 0.69999999, and 50 of it 34.99999."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all targets of a call share; the defaults are the paper's."""
+
+    steps: int = 50
+    noise_maps: int = 10
+    clamp: float = 3.0
+    threshold: float = 0.5
+    dilate: int = 0
+    refine: int = 0
+    solver: Solver = "ddim"
+    guidance_stop: float = 1.0
+
+    @classmethod
+    def of(cls, mask: Mask, edit: Edit) -> Settings:
+        """The settings in two sections of a run's config."""
+        return cls(**edit.model_dump(include=EDIT_KEYS), **mask.model_dump(include=MASK_KEYS))
+
+
+@dataclass(frozen=True)
+class Target:
+    """One edit of one image of the batch."""
+
+    image: int
+    source_prompt: str
+    target_prompt: str
+    mask_strength: float = 0.5
+    encoding_ratio: float = 0.7
+    guidance_scale: float = 7.5
+
+    def start(self, settings: Settings) -> int:
+        """The level that its image is inverted to, and that it is denoised from."""
+        return level(settings.steps, self.encoding_ratio)
+
+    def guided(self, settings: Settings) -> range:
+        """The levels t whose step to t − 1 is guided: the first share of its steps.
+
+        Guidance is of use where the noise is high (Kynkäänniemi et al. 2024, section 3).
+        """
+        start = self.start(settings)
+        steps = math.ceil(start * settings.guidance_stop - ROUNDING)
+        return range(start, start - steps, -1) if self.guidance_scale != 1 else range(0)
+
+    @classmethod
+    def of(
+        cls, image: int, planned: Mapping[str, Any], mask: Mask, invert: Invert, edit: Edit
+    ) -> Target:
+        """A planned edit; what it leaves open (None) is as three sections of the config say."""
+        return cls(
+            image,
+            planned["source_prompt"],
+            planned["target_prompt"],
+            _or(planned["mask_strength"], mask.strength),
+            _or(planned["encoding_ratio"], invert.encoding_ratio),
+            _or(planned["guidance_scale"], edit.guidance_scale),
+        )
+
+
+def level(steps: int, ratio: float) -> int:
+    """⌊steps·ratio⌋, at least 1: int(steps·ratio), as diffusers' `get_timesteps` has it."""
+    return max(1, int(steps * ratio + ROUNDING))
+
+
+def expected_evaluations(targets: Sequence[Target], settings: Settings) -> int:
+    """Rows through the network that `diffedit` spends where no mask is empty or full."""
+    contrasted: set[tuple[int, int, str]] = set()
+    highest: dict[int, int] = {}
+    decoding = 0
+    for target in targets:
+        strength = level(settings.steps, target.mask_strength)
+        for prompt in (target.source_prompt, target.target_prompt):
+            contrasted.add((target.image, strength, prompt))
+        start = target.start(settings)
+        highest[target.image] = max(start, highest.get(target.image, 0))
+        decoding += start + len(target.guided(settings))
+    return settings.noise_maps * len(contrasted) + sum(highest.values()) + decoding
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
