@@ -22,7 +22,7 @@ def measure(images: int, chunk_rows: int, model: str, steps: int) -> dict[str, A
     """The table: images a second of both, and their ratio. Both use one thread for the model."""
     with tempfile.TemporaryDirectory(prefix="diffedit-") as name:
         folder = Path(name)
-        make_data(folder / "in", images, "webdataset")
+        make_data(folder / "in", images, "webdataset", rows_per_shard=2 * chunk_rows)
         configs = [_config(folder, out, chunk_rows, model, steps) for out in ("a", "ray", "b")]
         before, tally, after = (go(c, local=i != 1) for i, c in enumerate(configs))
         made = committed(folder / "ray")
@@ -55,8 +55,6 @@ def _config(folder: Path, output: str, chunk_rows: int, model: str, steps: int) 
             "output": {"path": str(folder / output)},
             "prompts": {"type": "recolor", "colours": ["red", "blue"]},
             "model": {"type": "stable_diffusion", "path": model},
-            "mask": {"threshold": 0.35},
-            "invert": {"encoding_ratio": 0.8},
             "edit": {"steps": steps, "paste_back": "recolor"},
             "run": {"chunk_rows": chunk_rows, "cpus_per_actor": 1},
         }
