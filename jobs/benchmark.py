@@ -2,6 +2,7 @@
 writes the same as JSON. Ratios are what to read: they hold on a slow or shared machine.
 
 python jobs/benchmark.py engine     DiffEdit here against diffusers' own pipeline
+python jobs/benchmark.py passes     the network's rows a second by how many a pass holds
 python jobs/benchmark.py startup    from a new process to the first edit
 python jobs/benchmark.py pipeline   a whole run on Ray against the bare engine
 python jobs/benchmark.py io         reading and writing against img2dataset and webdataset
@@ -22,6 +23,8 @@ app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode=None, no_
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the results here too.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …; auto: cuda where there is one.")]
 Model = Annotated[str, typer.Option(help="A model folder or id.")]
+Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
+Compile = Annotated[bool, typer.Option("--compile", help="Ours with model.compile.")]
 ChunkRows = Annotated[int, typer.Option(help="Images a chunk.", min=1)]
 
 
@@ -33,8 +36,8 @@ def engine(
     ] = "",
     width: Annotated[int, typer.Option(help="Channels of that UNet's first level.")] = 320,
     device: Device = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
-    compile: Annotated[bool, typer.Option(help="Ours with model.compile.")] = False,
+    dtype: Dtype = "auto",
+    compile: Compile = False,
     images: Annotated[int, typer.Option(help="Pictures a call of ours edits; a run's chunk.")] = 32,
     steps: Annotated[int, typer.Option(help="DDIM steps, on both sides.")] = 50,
     rounds: Annotated[int, typer.Option(help="Each row's time is the median of so many.")] = 3,
@@ -50,11 +53,32 @@ def engine(
 
 
 @app.command()
-def startup(model: Model = "demo", device: Device = "auto", json_file: JsonFile = None) -> None:
+def passes(
+    model: Model = "demo",
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    compile: Compile = False,
+    rows: Annotated[str, typer.Option(help="Rows of a pass.")] = "2,8,16,32,64,128",
+    json_file: JsonFile = None,
+) -> None:
+    """Rows a second of the network, by how many rows a pass holds (model.micro_batch)."""
+    import benchmark_engine
+
+    made = benchmark_engine.load(model, "", 320, device, dtype, compile)
+    show(benchmark_engine.passes(made, _numbers(rows)), json_file)
+
+
+@app.command()
+def startup(
+    model: Model = "demo",
+    device: Device = "auto",
+    compile: Compile = False,
+    json_file: JsonFile = None,
+) -> None:
     """Seconds to import, to load the model, and to the first edit, in a process of its own."""
     import benchmark_engine
 
-    show(benchmark_engine.startup(model, device), json_file)
+    show(benchmark_engine.startup(model, device, compile), json_file)
 
 
 @app.command()

@@ -28,6 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from pipeline.diffusion.batching import Cost
 from pipeline.diffusion.diffedit import diffedit
 from pipeline.diffusion.settings import Settings, Target
+from pipeline.diffusion.tuning import rows_a_second
 from pipeline.models.stable_diffusion import Config, build
 
 OWN_MEAN = 1 / 3
@@ -213,10 +214,26 @@ def matmul_rate(model: Any) -> float:
     return 2 * side**3 / min(seconds) / 1e12
 
 
-def startup(model: str, device: str) -> dict[str, Any]:
+def passes(model: Any, sizes: Sequence[int]) -> dict[str, Any]:
+    """The table: the best of three measurements of each size; the ratio is of last to first."""
+    side = model.resolution // model.factor
+    rows = []
+    for size in sizes:
+        rate = max(rows_a_second(model, (model.channels, side, side), size) for _ in range(3))
+        rows.append({"rows of a pass": size, "rows/s": rate, "ms a row": 1000 / rate})
+    return {
+        "rows": rows,
+        "ratio": rows[-1]["rows/s"] / rows[0]["rows/s"],
+        "dtype": str(model.dtype),
+    }
+
+
+def startup(model: str, device: str, compile: bool) -> dict[str, Any]:
     """Seconds of each part of a new process, up to its first edit at few steps."""
     start = time.perf_counter()
-    code = f"import benchmark_engine as b; b.first_edit({model!r}, {device!r}, {start!r})"
+    code = (
+        f"import benchmark_engine as b; b.first_edit({model!r}, {device!r}, {compile}, {start!r})"
+    )
     here = str(Path(__file__).parent)
     done = subprocess.run(  # noqa: S603 (our own code)
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {here!r}); {code}"],
@@ -228,10 +245,10 @@ def startup(model: str, device: str) -> dict[str, Any]:
     return {"rows": rows, "total s": rows[-1]["since start s"]}
 
 
-def first_edit(model: str, device: str, start: float) -> None:
+def first_edit(model: str, device: str, compile: bool, start: float) -> None:
     """Run in the new process: prints what has passed since `start` after each part, as JSON."""
     rows = [{"part": "import", "since start s": time.perf_counter() - start}]
-    made = load(model, "", 320, device, "auto", False)
+    made = load(model, "", 320, device, "auto", compile)
     rows.append({"part": "load", "since start s": time.perf_counter() - start})
     our_edit(made, _pictures(made, 1), 1, Settings(steps=5, noise_maps=2, threshold=OWN_MEAN))
     rows.append({"part": "first edit", "since start s": time.perf_counter() - start})

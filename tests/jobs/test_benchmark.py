@@ -90,6 +90,12 @@ def test_the_architecture_is_stable_diffusion_1_5(monkeypatch: pytest.MonkeyPatc
     assert sum(p.numel() for p in vae.parameters()) == 83_653_863
 
 
+def test_passes_measures_each_size(run: Any, tiny_model: Path) -> None:
+    report = run("passes", "--model", str(tiny_model), "--rows", "1,3")
+    assert [row["rows of a pass"] for row in report["rows"]] == [1, 3]
+    assert report["ratio"] == report["rows"][1]["rows/s"] / report["rows"][0]["rows/s"]
+
+
 def test_startup_is_timed_in_a_process_of_its_own(run: Any, tiny_model: Path) -> None:
     report = run("startup", "--model", str(tiny_model))
     times = [row["since start s"] for row in report["rows"]]

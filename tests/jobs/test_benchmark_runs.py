@@ -70,5 +70,5 @@ def test_help_names_every_mode(monkeypatch: pytest.MonkeyPatch) -> None:
     import benchmark
 
     said = CliRunner().invoke(benchmark.app, ["--help"]).output
-    for mode in ("engine", "startup", "pipeline", "io", "scaling", "memory", "resume"):
+    for mode in ("engine", "passes", "startup", "pipeline", "io", "scaling", "memory", "resume"):
         assert f"benchmark.py {mode}" in said
