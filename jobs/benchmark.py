@@ -1,6 +1,7 @@
 """Measures this package. Each mode prints a table and its ratios, all of one run; `--json FILE`
 writes the same as JSON. Ratios are what to read: they hold on a slow or shared machine.
 
+\b
 python jobs/benchmark.py engine     DiffEdit here against diffusers' own pipeline
 python jobs/benchmark.py passes     the network's rows a second by how many a pass holds
 python jobs/benchmark.py startup    from a new process to the first edit
