@@ -123,9 +123,9 @@ def _our_cases(model: Any, pictures: Tensor, steps: int) -> list[Case]:
     for settings in (base, fast):
         one = partial(our_edit, model, pictures, 1, settings)
         each = partial(our_edit, model, few, many, settings)
-        name, steps = f"ours, {settings.solver}", settings.steps
-        cases.append(Case(f"{name}, 1 target", len(pictures), steps, one))
-        cases.append(Case(f"{name}, {many} targets", len(few) * many, steps, each))
+        name = f"ours, {settings.solver}"
+        cases.append(Case(f"{name}, 1 target", len(pictures), settings.steps, one))
+        cases.append(Case(f"{name}, {many} targets", len(few) * many, settings.steps, each))
     return cases
 
 

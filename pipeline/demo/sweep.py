@@ -94,12 +94,13 @@ def mask_table(model: Any, setup: Setup, todo: Sequence[Case]) -> list[str]:
 
 def edit_table(model: Any, setup: Setup, todo: Sequence[Case]) -> list[str]:
     """Scores of the edits by encoding ratio and guidance."""
-    lines = _head("ratio", "guidance")
+    lines = _head("ratio", "guidance", "mask_iou", *SHOWN)
     for ratio in RATIOS:
         for scale in GUIDANCE:
             chosen = changed(setup, "invert", encoding_ratio=ratio)
             chosen = changed(chosen, "edit", guidance_scale=scale)
-            lines += _scores(model, chosen, todo, f"{ratio:g} | {scale:g}")
+            scores = [score(outcome) for outcome in edit_cases(model, chosen, todo)]
+            lines += _lines(f"{ratio:g} | {scale:g}", todo, scores)
     return lines
 
 
@@ -109,9 +110,8 @@ def solver_table(model: Any, setup: Setup, todo: Sequence[Case]) -> list[str]:
     `gain` is the mean difference in region_psnr to the first row's edit of the same scene, with
     its 95 % interval. `evaluations` are those of an image with one target.
     """
-    names = ["kind", "solver", "steps", "guidance", "stop", "evaluations", "mask_iou", "gain"]
-    names += SHOWN
-    lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
+    columns = ("solver", "steps", "guidance", "stop", "evaluations", "mask_iou", *SHOWN, "gain")
+    lines = _head(*columns)
     first: list[Scores] = []
     for solver, steps, scale, stop in SOLVERS:
         guidance = {"guidance_scale": scale, "guidance_stop": stop}
@@ -120,45 +120,34 @@ def solver_table(model: Any, setup: Setup, todo: Sequence[Case]) -> list[str]:
         first = first or scores
         count = expected_evaluations([target(chosen, 0, todo[0])], chosen.settings)
         label = f"{solver} | {steps} | {scale:g} | {stop:g} | {count}"
-        lines += _compared(label, todo, scores, first)
+        lines += _lines(label, todo, scores, first)
     reference = [score(outcome) for outcome in reference_edits(model, setup, todo)]
     scale = setup.edit.guidance_scale
     label = f"reference | {setup.edit.steps} | {scale:g} | 1 | {REFERENCE_EVALUATIONS}"
-    return lines + _compared(label, todo, reference, first)
+    return lines + _lines(label, todo, reference, first)
 
 
-def _compared(
-    label: str, todo: Sequence[Case], scores: Sequence[Scores], first: Sequence[Scores]
+def _head(*names: str) -> list[str]:
+    columns = ["kind", *names]
+    return ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+
+
+def _lines(
+    label: str, todo: Sequence[Case], scores: Sequence[Scores], first: Sequence[Scores] = ()
 ) -> list[str]:
-    """A line a kind of edit."""
+    """A line a kind of edit: means, and the gain on `first` where it is given."""
     lines = []
     for kind in KINDS:
         mine = [i for i, case in enumerate(todo) if case.kind == kind]
-        gains = [scores[i]["region_psnr"] - first[i]["region_psnr"] for i in mine]
-        gain = interval(gains)
-        cells = [f"{gain.mean:+.2f} ({gain.low:+.2f} to {gain.high:+.2f})"]
+        cells = [kind, label, f"{interval([scores[i]['mask_iou'] for i in mine]).mean:.3f}"]
         for name in SHOWN:
             # The reference is never pasted back, so its picture has no second, bare version.
             values = [scores[i].get(name, scores[i][name.removeprefix("unpasted_")]) for i in mine]
             cells.append(f"{interval(values).mean:.3g}")
-        iou = interval([scores[i]["mask_iou"] for i in mine]).mean
-        lines.append(f"| {kind} | {label} | {iou:.3f} | " + " | ".join(cells) + " |")
-    return lines
-
-
-def _head(*names: str) -> list[str]:
-    columns = ["kind", *names, "mask_iou", *SHOWN]
-    return ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
-
-
-def _scores(model: Any, setup: Setup, todo: Sequence[Case], label: str) -> list[str]:
-    """A line a kind of edit."""
-    outcomes = list(edit_cases(model, setup, todo))
-    lines = []
-    for kind in KINDS:
-        scores = [score(outcome) for outcome in outcomes if outcome.case.kind == kind]
-        means = [interval([one[name] for one in scores]).mean for name in ("mask_iou", *SHOWN)]
-        lines.append(f"| {kind} | {label} | " + " | ".join(f"{v:.3g}" for v in means) + " |")
+        if first:
+            gain = interval([scores[i]["region_psnr"] - first[i]["region_psnr"] for i in mine])
+            cells.append(f"{gain.mean:+.2f} ({gain.low:+.2f} to {gain.high:+.2f})")
+        lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from pipeline.diffusion.diffedit import diffedit
-from pipeline.diffusion.refine import covered, guided, refined
+from pipeline.diffusion.refine import box, covered, guided, refined
 from pipeline.diffusion.settings import Settings, Target
 
 
@@ -21,6 +21,17 @@ def picture(inside: torch.Tensor, grain: float = 0.02) -> torch.Tensor:
     colours = torch.tensor([[0.0, 0.0, 0.0], [0.7, -0.6, -0.5]])
     noise = torch.randn(3, *inside.shape, generator=torch.Generator().manual_seed(0))
     return colours[inside.long()].permute(2, 0, 1) + grain * noise
+
+
+@pytest.mark.parametrize("radius", [1, 3, 9])
+def test_a_box_is_the_mean_of_what_is_within_the_radius_and_the_picture(radius: int) -> None:
+    x = torch.rand(2, 7, 5, generator=torch.Generator().manual_seed(0))
+    means = box(x, radius)
+    for row in range(7):
+        for column in range(5):
+            rows = slice(max(0, row - radius), row + radius + 1)
+            window = x[:, rows, max(0, column - radius) : column + radius + 1]
+            torch.testing.assert_close(means[:, row, column], window.mean((1, 2)))
 
 
 def test_it_is_the_paper_s_linear_regression_in_each_window() -> None:
