@@ -10,7 +10,7 @@ from pipeline.models._stable_diffusion import (
     StableDiffusion,
     choose_device,
     choose_dtype,
-    fit_micro_batch,
+    tune,
 )
 from pipeline.models.stable_diffusion import Config
 
@@ -38,9 +38,7 @@ def random_stable_diffusion(config: Config, width: int = 320) -> StableDiffusion
     )
     model = StableDiffusion(unet, vae, text_encoder, _tokenizer(), scheduler)
     model.name = f"random sd15, width {width}"
-    fit_micro_batch(model, config.micro_batch)
-    if config.compile:
-        model.compile()
+    tune(model, config)
     return model
 
 

@@ -59,7 +59,7 @@ def edit(
         now = [targets[i] for i in active]
         start, end = [t] * len(active), [t - 1] * len(active)
         x_BCHW = x_TCHW[active]
-        eps_BCHW = guided(denoiser, x_BCHW, schedule.times[start], t, now, cost)
+        eps_BCHW = guided(denoiser, schedule, x_BCHW, t, now, cost)
         if solver == "dpm":
             older, clean = before[active], schedule.clean(x_BCHW, eps_BCHW, start)
             before[active] = clean
@@ -74,20 +74,21 @@ def edit(
 
 def guided(
     denoiser: Denoiser,
+    schedule: Schedule,
     x_BCHW: Tensor,
-    t_B: Tensor,
     level: int,
     targets: Sequence[Decoding],
     cost: Cost,
 ) -> Tensor:
-    """(B, C, H, W) ε_∅ + g·(ε_target − ε_∅), Ho & Salimans 2022.
+    """(B, C, H, W) ε_∅ + g·(ε_target − ε_∅) of rows at one level, Ho & Salimans 2022.
 
     Where the level is not guided it is ε_target, and ε_∅ is not asked.
     """
     both = [i for i, target in enumerate(targets) if level in target.guided]
     everything = [*range(len(targets)), *both]
     prompts = [target.prompt for target in targets] + [""] * len(both)
-    packed = predict(denoiser, x_BCHW[everything], t_B[everything], prompts, cost)
+    t_B = schedule.times[[level] * len(everything)]
+    packed = predict(denoiser, x_BCHW[everything], t_B, prompts, cost)
     told, empty = packed[: len(targets)], packed[len(targets) :]
     if not both:
         return told

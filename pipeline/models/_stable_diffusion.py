@@ -211,23 +211,23 @@ def load(config: Config) -> StableDiffusion:
     model.name = config.path if config.revision is None else f"{config.path}@{config.revision}"
     model.weights = _folder.weights_digest(folder, PARTS)
     model.resolution = config.resolution or model.resolution
-    fit_micro_batch(model, config.micro_batch)
-    if config.compile:
-        model.compile()
+    tune(model, config)
     return model
 
 
-def fit_micro_batch(model: StableDiffusion, size: int | None) -> None:
-    """Sets the model's micro-batch to `size`, or on a GPU to what is measured to be fastest.
+def tune(model: StableDiffusion, config: Config) -> None:
+    """Sets the micro-batch, on a GPU to what is measured to be fastest, and compiles if asked to.
 
     Not measured on CPUs: there the gain is small, and a size that varies from run to run would
     change the last bits of the results.
     """
-    if size is not None:
-        model.rows.size = size
+    if config.micro_batch is not None:
+        model.rows.size = config.micro_batch
     elif model.device.type == "cuda":
         side = model.resolution // model.factor
         model.rows.size = fastest_micro_batch(model, (model.channels, side, side))
+    if config.compile:
+        model.compile()
 
 
 def _networks(
