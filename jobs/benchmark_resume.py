@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.rows import Chunk
 from pipeline.sinks import layout
 from pipeline.sinks.commits import Progress
 
@@ -40,16 +39,10 @@ def simulate(rows: int, shards: int, chunk_rows: int, committed: float) -> dict[
     every = [Shard(f"part/{number:06d}.tar") for number in range(shards)]
     before = _resident()
     started = time.perf_counter()
-    progress, records = Progress(), 0
-    for name in _names(every, chunks, committed):
-        parsed = layout.parse_commit(name)
-        assert parsed
-        progress.add(parsed)
-        records += 1
+    progress = Progress(map(_parsed, _names(every, chunks, committed)))
     loaded = time.perf_counter()
-    left = sum(chunks - len(progress.done(shard)) for shard in every)
+    records = sum(len(progress.done(shard)) for shard in every)
     filtered = time.perf_counter()
-    assert left + records == chunks * shards
     return {
         "chunks": chunks * shards,
         "records": records,
@@ -65,11 +58,17 @@ def simulate(rows: int, shards: int, chunk_rows: int, committed: float) -> dict[
 def _names(shards: list[Shard], chunks: int, committed: float) -> Iterator[str]:
     rng = random.Random(0)
     for shard in shards:
-        path = layout.commit_path(Chunk(shard.path, shard.version, 0, False))
+        path = layout.commit_path(layout.ChunkName(layout.shard_id(shard.path), 0))
         folder, _, rest = path.removeprefix(f"{layout.COMMITS}/").partition("/00000-")
         for chunk in range(chunks):
             if rng.random() < committed:
                 yield f"{folder}/{chunk:05d}-{rest}"
+
+
+def _parsed(name: str) -> layout.ChunkName:
+    parsed = layout.parse_commit(name)
+    assert parsed
+    return parsed
 
 
 def _resident() -> int:

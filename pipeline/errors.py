@@ -1,6 +1,7 @@
 """The tree of errors: what fails one row, and what fails the run. Knows not what raises them.
 
 DiffEditError
+├── BugError        what this package promises does not hold; shows its traceback
 ├── RowError        this row (or this one edit of it) becomes a dead letter; the run goes on
 └── RunError        the run stops with one line and an exit code
     ├── UsageError      2   bad config, unknown key, wrong path, missing column
@@ -16,6 +17,13 @@ GOES_ON = "what is committed is kept, and the same command goes on from there"
 
 class DiffEditError(Exception):
     """Base of every error this package raises on purpose."""
+
+
+class BugError(DiffEditError):
+    """A promise of this package is broken: an edit lost or doubled between two stages.
+
+    Not an assertion, which `python -O` would switch off.
+    """
 
 
 class RowError(DiffEditError):

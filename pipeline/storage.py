@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -27,6 +28,8 @@ from pipeline.section import Section
 
 T = TypeVar("T")
 
+TEMPORARY = ".tmp"
+"""Ending of what is being written on a local disk."""
 TRIES = 6
 """Of one operation, beside the few requests that the S3 client itself repeats: about 15 s."""
 
@@ -75,9 +78,12 @@ def _s3_options(storage: Storage) -> dict[str, Any]:
 
 
 def names(fs: AbstractFileSystem, folder: str) -> Iterator[str]:
-    """Paths of all files below `folder`, relative to it, as a stream; none where it is missing."""
+    """Paths of all files below `folder`, relative to it, as a stream; none where it is missing.
+
+    Raises OSError where any folder below cannot be listed: what was not seen is not absent.
+    """
     if isinstance(fs, LocalFileSystem):
-        for parent, _, files in os.walk(folder):
+        for parent, _, files in os.walk(folder, onerror=_unlisted):
             below = os.path.relpath(parent, folder).replace(os.sep, "/")
             yield from (file if below == "." else f"{below}/{file}" for file in files)
         return
@@ -91,6 +97,11 @@ def names(fs: AbstractFileSystem, folder: str) -> Iterator[str]:
             partial(fs.call_s3, "list_objects_v2", Bucket=bucket, Prefix=prefix, **token)
         )
         yield from (entry["Key"][len(prefix) :] for entry in page.get("Contents", ()))
+
+
+def _unlisted(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):  # another process may remove an empty folder
+        raise error
 
 
 def read(fs: AbstractFileSystem, path: str) -> bytes:
@@ -113,7 +124,7 @@ def put(fs: AbstractFileSystem, path: str, data: bytes) -> None:
 
 def _put_local(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = _temporary(path)
     try:
         with temporary.open("xb") as file:
             file.write(data)
@@ -124,6 +135,16 @@ def _put_local(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{TEMPORARY}")
+
+
+def whole_name(name: str) -> str:
+    """The name that a file is being written under; `name` itself where it is written."""
+    found = re.fullmatch(rf"\.(.+)\.[0-9a-f]{{8}}{re.escape(TEMPORARY)}", name)
+    return found[1] if found else name
 
 
 def _sync_folder(folder: Path) -> None:
@@ -149,7 +170,7 @@ def create(fs: AbstractFileSystem, path: str, data: bytes) -> bool:
 
 def _create_local(_: LocalFileSystem, path: str, data: bytes) -> None:
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = _temporary(target)
     _put_local(temporary, data)
     try:
         # Fails where there is one, and never shows half a file, unlike O_EXCL and then a write.

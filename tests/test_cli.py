@@ -194,7 +194,7 @@ def test_a_stopped_run_resumes(diffedit, config_file, tmp_path, stop) -> None:
         # A shell starts its background jobs with Ctrl-C ignored, and that is inherited.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    commits = tmp_path / "out" / "commits"
+    commits = tmp_path / "out" / "_state/commits"
     while not list(commits.rglob("*.json")) and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(stop)

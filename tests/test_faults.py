@@ -63,7 +63,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on_when_it_is_not(
     assert (code, len(said)) == (1, 1), said
     assert said[0].startswith("error ") and str(out) in said[0]
     assert "No space left on device" in said[0]
-    before = len(list((out / "commits").rglob("*.json")))
+    before = len(list((out / "_state/commits").rglob("*.json")))
     assert 0 < before < 6
     subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
     assert local_run(file) == (0, [])

@@ -58,7 +58,7 @@ def estimate(config: RunConfig) -> Estimate:
     rule: Rule = build(config.prompts)
     every = source.shards()
     require_columns(source, every[0], rule.columns())
-    left = todo(every, load_progress(open_output(config, create=False)))
+    left = todo(every, load_progress(open_output(config)))
     shards = [shard for shard, _ in left]
     members, whole = _sample(source, shards, config.run.limit)
     plans = [_plan(member, rule) for member in members]

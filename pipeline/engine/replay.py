@@ -11,11 +11,11 @@ from pipeline.config import RunConfig, parse
 from pipeline.engine.run import Watch, interruptible
 from pipeline.engine.tally import Tally
 from pipeline.rows import PLAN_SCHEMA
-from pipeline.sinks.commits import load_progress
+from pipeline.sinks.commits import Commit, load_progress
 from pipeline.sinks.lease import writing
 from pipeline.sinks.output import Output, existing_output
 from pipeline.sinks.part import write_part
-from pipeline.sinks.replay import load, replayable
+from pipeline.sinks.replay import load, replayable, since
 from pipeline.sinks.sweep import sweep
 from pipeline.stages import Check, Edit, Plan
 
@@ -37,11 +37,9 @@ def replay(
     here = replace(there, settings=config.result_settings(), fingerprint=config.fingerprint())
     tally = Tally(max_dead_share=1)
     with interruptible(), writing(here) as output:
-        progress = load_progress(output)
-        output = replace(output, replay=progress.replays() + 1)
-        paths = replayable(output, kinds)
-        if paths:
-            _run(config, output, paths, kinds, tally, watch)
+        commits = list(replayable(output, kinds))
+        if commits:
+            _run(config, output, commits, kinds, tally, watch)
         sweep(output, load_progress(output))
     return tally
 
@@ -49,17 +47,18 @@ def replay(
 def _run(
     config: RunConfig,
     output: Output,
-    paths: Sequence[str],
+    commits: Sequence[Commit],
     kinds: Collection[str],
     tally: Tally,
     watch: Watch,
 ) -> None:
     plan, edit, check = Plan(config), Edit(config), Check(config)
-    for path in paths:
-        unplanned, planned = load(output, path, kinds)
+    for before in commits:
+        unplanned, planned = load(output, before, kinds)
         rows = pa.concat_tables([plan(unplanned), planned.select(PLAN_SCHEMA.names)])
         if len(rows):
-            tally.add(write_part(output, check(edit(rows))))
+            after = write_part(output, check(edit(rows)), before)
+            tally.add(since(before, after))
             watch(tally)
 
 

@@ -12,12 +12,12 @@ from pipeline.config import RunConfig
 from pipeline.engine.estimate import expected_rows
 from pipeline.engine.tally import Tally
 from pipeline.engine.todo import Todo, todo
-from pipeline.errors import Interrupted
+from pipeline.errors import BugError, Interrupted
 from pipeline.prompts._rule import Rule
 from pipeline.section import build
 from pipeline.sinks.commits import load_progress
 from pipeline.sinks.lease import writing
-from pipeline.sinks.output import Output, open_output, refuse_nested
+from pipeline.sinks.output import Output, begin, open_output, refuse_nested
 from pipeline.sinks.sweep import sweep
 from pipeline.sources._chunks import require_columns
 from pipeline.sources._shard import Source
@@ -41,13 +41,15 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
     if not todo(shards, load_progress(output)):
         return tally
     with interruptible(), writing(output) as output:
+        output = begin(output)
         # What another run committed before it gave up the lease counts too.
         left = todo(shards, load_progress(output))
         if left:
             tally.expected_rows = expected_rows(source, left, config)
             tally = (_locally if local else _on_ray)(config, left, output, tally, watch, verbose)
         sweep(output, load_progress(output))
-    assert tally.planned == tally.written + tally.dead, "an edit was lost between plan and write"
+    if tally.planned != tally.written + tally.dead:
+        raise BugError(f"planned {tally.planned}, but written {tally.written}, dead {tally.dead}")
     tally.check(final=True)
     return tally
 

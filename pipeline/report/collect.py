@@ -70,11 +70,10 @@ def collect(output: Output, gallery: int) -> Summary:
     parts: list[tuple[str, int]] = []
     for commit in read_commits(output):
         _count(summary, commit)
-        for path in _paths(commit, "edits/"):
-            parts.append((path, commit.written))
-            _measure(summary, output, path)
-        for path in _paths(commit, "dead/"):
-            _exhume(summary, output, path, set(commit.dead_by_kind))
+        for file in commit.files_of("edits"):
+            parts.append((file.path, _measure(summary, output, file.path)))
+        for file in commit.files_of("dead"):
+            _exhume(summary, output, file.path, set(commit.dead_by_kind))
     parts.sort()
     for part, numbers in spread([count for _, count in parts], gallery):
         summary.gallery += _rows(output, parts[part][0], numbers)
@@ -101,13 +100,9 @@ def _count(summary: Summary, commit: Commit) -> None:
     summary.idle_seconds += commit.idle_seconds
     for group, count in commit.dead_by_kind.items():
         summary.dead.setdefault(group, DeadGroup()).count += count
-    summary.chunks[commit.shard] += not commit.replay
+    summary.chunks[commit.shard] += 1
     if commit.last:
         summary.lengths[commit.shard] = commit.chunk + 1
-
-
-def _paths(commit: Commit, folder: str) -> list[str]:
-    return [file.path for file in commit.files if file.path.startswith(folder)]
 
 
 def _open(output: Output, path: str) -> pq.ParquetFile:
@@ -115,7 +110,8 @@ def _open(output: Output, path: str) -> pq.ParquetFile:
         return retried(lambda: pq.ParquetFile(f"{output.root}/{path}", filesystem=output.fs))
 
 
-def _measure(summary: Summary, output: Output, path: str) -> None:
+def _measure(summary: Summary, output: Output, path: str) -> int:
+    """Adds a part's scores and returns its rows."""
     part = _open(output, path)
     names = [n for n in part.schema_arrow.names if n == "mask_area" or n.startswith("score_")]
     table = part.read(columns=names)
@@ -123,6 +119,7 @@ def _measure(summary: Summary, output: Output, path: str) -> None:
         values = table[name].cast(pa.float64()).to_numpy()
         name = name.removeprefix("score_")
         summary.distributions.setdefault(name, Distribution()).add(values)
+    return len(table)
 
 
 def _exhume(summary: Summary, output: Output, path: str, groups: set[str]) -> None:

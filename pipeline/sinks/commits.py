@@ -1,18 +1,22 @@
 """Commit records: what is done, and nothing else says so. Knows no part's format.
 
-A record is written after its chunk's files are durable. Resume lists the records' names and opens
-none: the state is one bitmap of chunk numbers a shard.
+A record is created after its chunk's files are durable, by a create that fails where there is
+one, and is never written over: of several writers of one chunk exactly one commits it. The chunk's
+record of the highest generation is its whole state: it names every file that counts, counts every
+row, and supersedes those before it (a replay of dead letters commits a next generation, see
+`replay.py`).
 
-A replay runs a chunk's dead letters again and commits under its own number (`replay.py`). Of a
-chunk's records the one of the highest number has its dead letters; those before are superseded.
+Resume lists the records' names and opens one a shard: the state is one bitmap of chunk numbers a
+shard. That a shard's chunks are all of one version is the work of its pin (`pin`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pyroaring import BitMap
@@ -21,7 +25,10 @@ from pipeline import storage
 from pipeline.errors import RunError, UsageError
 from pipeline.rows import Chunk
 from pipeline.sinks import layout
+from pipeline.sinks.layout import ChunkName
 from pipeline.sinks.output import Output
+
+T = TypeVar("T", bound=BaseModel)
 
 READERS = 16
 """Records read at a time: on S3 each is one round trip."""
@@ -36,22 +43,27 @@ class PartFile(BaseModel):
     bytes: int
     blake2b: str  # 32 hex digits
 
+    @property
+    def kind(self) -> str:
+        """The folder it lies in, one of `layout.PARTS`."""
+        return self.path.partition("/")[0]
+
 
 class Commit(BaseModel):
-    """What one chunk became. `planned == written + dead`."""
+    """What one chunk has become. `planned == written + dead`."""
 
     model_config = ConfigDict(frozen=True)
 
     shard: str
     shard_version: str
     chunk: int
+    generation: int = 0  # 0: the run's own record; each later one supersedes the one before
     last: bool  # whether the chunk ends its shard
     rows: int  # source images
     planned: int  # edits that the planner counted
     written: int  # edits in `edits/`
     dead: int  # edits in `dead/`
     passed: int  # source images that nothing was planned for
-    replay: int = 0  # 0: the run itself
     ordinals: list[tuple[int, int]]  # of the source images: first and last of each run
     dead_ordinals: list[tuple[int, int]]  # of those with dead letters
     dead_by_kind: dict[str, int]  # "stage/kind" → dead letters
@@ -61,9 +73,22 @@ class Commit(BaseModel):
     idle_seconds: float = 0.0  # the model waiting for it; nothing depends on either
 
     @property
-    def name(self) -> layout.PartName:
-        """What its parts' names say."""
-        return layout.PartName(layout.shard_id(self.shard), self.chunk, self.replay)
+    def name(self) -> ChunkName:
+        """Whose record this is."""
+        return ChunkName(layout.shard_id(self.shard), self.chunk, self.generation)
+
+    def files_of(self, kind: str) -> list[PartFile]:
+        """Those in the folder `kind`."""
+        return [file for file in self.files if file.kind == kind]
+
+
+class Pin(BaseModel):
+    """Which shard an id is of, and of which version all its chunks are."""
+
+    model_config = ConfigDict(frozen=True)
+
+    shard: str
+    version: str
 
 
 def idle_share(model_seconds: float, idle_seconds: float) -> float | None:
@@ -82,28 +107,38 @@ class VersionedShard(Protocol):
 
 
 class Progress:
-    """Which chunks are committed: a bitmap and a version a shard, from records' names alone."""
+    """Which chunks are committed: a bitmap a shard, from names; and a record of each shard."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Iterable[ChunkName]) -> None:
         self._chunks: dict[str, BitMap] = {}
-        self._replays: dict[tuple[str, int], set[int]] = {}
-        self._versions: dict[str, str] = {}
-        self._last: dict[str, int] = {}
+        self._generations: dict[tuple[str, int], int] = {}  # where above 0
+        self._heads: dict[str, Commit] = {}
+        for name in names:
+            self._add(name)
 
-    def add(self, name: layout.CommitName) -> None:
-        """Counts one record. Raises UsageError where its shard has records of another version."""
-        version = self._versions.setdefault(name.shard_id, name.version)
-        if version != name.version:
-            raise UsageError(
-                f"shard {name.shard_id} has commit records of two versions ({version} and "
-                f"{name.version}): the output was changed by hand; use another output.path"
-            )
-        if name.replay:
-            self._replays.setdefault((name.shard_id, name.chunk), set()).add(name.replay)
-            return
+    def _add(self, name: ChunkName) -> None:
         self._chunks.setdefault(name.shard_id, BitMap()).add(name.chunk)
-        if name.last:
-            self._last[name.shard_id] = name.chunk
+        place = (name.shard_id, name.chunk)
+        if name.generation > self._generations.get(place, 0):
+            self._generations[place] = name.generation
+
+    def names(self) -> Iterator[ChunkName]:
+        """The current record of every chunk, shard by shard."""
+        for shard_id, chunks in self._chunks.items():
+            for chunk in chunks:
+                yield self.latest(shard_id, chunk)
+
+    def latest(self, shard_id: str, chunk: int) -> ChunkName:
+        """The highest generation that the listing showed; 0 where it showed none."""
+        return ChunkName(shard_id, chunk, self._generations.get((shard_id, chunk), 0))
+
+    def heads(self) -> Iterator[ChunkName]:
+        """A record of each shard: its highest chunk's, which tells whether the shard ends there."""
+        return (self.latest(shard_id, chunks.max()) for shard_id, chunks in self._chunks.items())
+
+    def know(self, head: Commit) -> None:
+        """Takes in one of the `heads`, read."""
+        self._heads[head.name.shard_id] = head
 
     def done(self, shard: VersionedShard) -> BitMap:
         """Numbers of the shard's committed chunks (a copy).
@@ -111,55 +146,55 @@ class Progress:
         Raises UsageError where the shard's content changed since they were committed.
         """
         shard_id = layout.shard_id(shard.path)
-        committed = self._versions.get(shard_id)
-        found = layout.version_id(shard.version)
-        if committed not in (None, found):
-            raise UsageError(
-                f"shard {shard.path} changed since part of it was edited (version {committed}, "
-                f"now {found}): give changed input another name, or use another output.path"
-            )
+        head = self._heads.get(shard_id)
+        if head:
+            ours = Pin(shard=shard.path, version=shard.version)
+            refuse_another(ours, Pin(shard=head.shard, version=head.shard_version))
         return BitMap(self._chunks.get(shard_id, ()))
 
     def finished(self, shard: VersionedShard) -> bool:
         """Whether every chunk of the shard is committed. Raises UsageError as `done` does."""
-        done = self.done(shard)
-        last = self._last.get(layout.shard_id(shard.path))
-        return last is not None and len(done) == last + 1
-
-    def has(self, part: layout.PartName) -> bool:
-        """Whether the part is committed."""
-        if part.replay:
-            return part.replay in self._replays.get((part.shard_id, part.chunk), ())
-        return part.chunk in self._chunks.get(part.shard_id, ())
-
-    def superseded(self, part: layout.PartName) -> bool:
-        """Whether a later replay took over the part's dead letters."""
-        return max(self._replays.get((part.shard_id, part.chunk), ()), default=0) > part.replay
-
-    def replays(self) -> int:
-        """The highest number of a replay; 0 where there was none."""
-        return max((max(numbers) for numbers in self._replays.values()), default=0)
+        return len(self.done(shard)) == self._length(layout.shard_id(shard.path))
 
     def unfinished(self) -> list[str]:
-        """Ids of the shards that are committed in part only."""
+        """The shards that are committed in part only."""
         return [
-            shard_id
+            self._heads[shard_id].shard
             for shard_id, chunks in self._chunks.items()
-            if len(chunks) != self._last.get(shard_id, -1) + 1
+            if len(chunks) != self._length(shard_id)
         ]
+
+    def _length(self, shard_id: str) -> int | None:
+        """Chunks of the shard, where its last one is committed."""
+        head = self._heads.get(shard_id)
+        return head.chunk + 1 if head and head.last else None
+
+
+def refuse_another(ours: Pin, there: Pin) -> None:
+    """Raises UsageError where the output's shard is another, or another version of ours."""
+    if there.shard != ours.shard:
+        raise UsageError(
+            f"the shards {ours.shard} and {there.shard} share one name in the output; "
+            "give one of them another name"
+        )
+    if there.version != ours.version:
+        raise UsageError(
+            f"shard {ours.shard} changed since its edits were begun (version {there.version}, "
+            f"now {ours.version}): give changed input another name, or use another output.path"
+        )
 
 
 def load_progress(output: Output) -> Progress:
-    """What is committed in `output`, from one listing."""
-    progress = Progress()
-    for name in commit_names(output):
-        progress.add(name)
+    """What is committed in `output`, from one listing and a record of each shard."""
+    progress = Progress(commit_names(output))
+    for head in read_all(output, progress.heads()):
+        progress.know(head)
     return progress
 
 
-def commit_names(output: Output) -> Iterator[layout.CommitName]:
+def commit_names(output: Output) -> Iterator[ChunkName]:
     """What the records' names say, as a stream, in the order of the listing."""
-    with storage.explained(output.path, "list its commit records"):
+    with storage.explained(output.path, "list its commit records", raising=RunError):
         for name in storage.names(output.fs, f"{output.root}/{layout.COMMITS}"):
             parsed = layout.parse_commit(name)
             if parsed:
@@ -167,57 +202,79 @@ def commit_names(output: Output) -> Iterator[layout.CommitName]:
 
 
 def read_commits(output: Output) -> Iterator[Commit]:
-    """Every record as it counts now, as a stream: sums over them are the output's.
+    """The current record of every chunk, as a stream: sums over them are the output's.
 
-    Superseded dead letters are taken out, and a replay's images are not counted again. Raises
-    RunError for a record that cannot be read.
+    Raises RunError for a record that cannot be read.
     """
-    progress = load_progress(output)
-    return (current(commit, progress) for commit in read_records(output))
+    return read_all(output, Progress(commit_names(output)).names())
 
 
-def read_records(output: Output) -> Iterator[Commit]:
-    """Every record as it was written, as a stream. Raises RunError as `read_commits`."""
-    folder = f"{output.root}/{layout.COMMITS}"
-    paths = (
-        f"{layout.COMMITS}/{name}"
-        for name in storage.names(output.fs, folder)
-        if layout.parse_commit(name)
-    )
+def read_all(output: Output, names: Iterable[ChunkName]) -> Iterator[Commit]:
+    """These records, as a stream in their order. Raises RunError as `read_commits`."""
+    names = iter(names)
     with ThreadPoolExecutor(READERS) as pool:
-        while batch := list(islice(paths, 8 * READERS)):
-            yield from pool.map(lambda path: _read(output, path), sorted(batch))
+        while batch := list(islice(names, 8 * READERS)):
+            yield from pool.map(partial(read_commit, output), batch)
 
 
-def current(commit: Commit, progress: Progress) -> Commit:
-    """`commit` less what later replays took over."""
-    rows = {"rows": 0} if commit.replay else {}
-    if not progress.superseded(commit.name):
-        return commit.model_copy(update=rows)
-    living = [file for file in commit.files if not file.path.startswith("dead/")]
-    gone = {"planned": commit.written, "dead": 0, "dead_by_kind": {}, "files": living}
-    return commit.model_copy(update=rows | gone)
+def read_commit(output: Output, name: ChunkName) -> Commit:
+    """One record. Raises FileNotFoundError where there is none, RunError for a damaged one."""
+    commit = _read(output, layout.commit_path(name), Commit)
+    if commit.name != name:
+        raise damaged(output, layout.commit_path(name), f"it is of {commit.name}")
+    return commit
 
 
-def find_commit(output: Output, chunk: Chunk, replay: int) -> Commit | None:
-    """The chunk's record, if it is committed."""
+def find_commit(output: Output, name: ChunkName) -> Commit | None:
+    """One record, asked for by its name, not looked for in a listing; None where there is none."""
     try:
-        return _read(output, layout.commit_path(chunk, replay))
+        return read_commit(output, name)
     except FileNotFoundError:
         return None
 
 
-def write_commit(output: Output, chunk: Chunk, commit: Commit) -> None:
-    """Makes the chunk count. Its files must be durable by now."""
-    path = f"{output.root}/{layout.commit_path(chunk, commit.replay)}"
-    storage.put(output.fs, path, commit.model_dump_json().encode())
+def newest(output: Output, name: ChunkName) -> Commit | None:
+    """The record of the highest generation from `name`'s on, each asked for by its name."""
+    found = None
+    for generation in range(name.generation, 2**31):
+        after = find_commit(output, ChunkName(name.shard_id, name.chunk, generation))
+        if after is None:
+            break
+        found = after
+    return found
 
 
-def _read(output: Output, path: str) -> Commit:
+def pin(output: Output, chunk: Chunk) -> None:
+    """Ties the shard to its version, before its first record.
+
+    Raises UsageError where another writer tied it to another version.
+    """
+    ours = Pin(shard=chunk.shard, version=chunk.shard_version)
+    path = layout.pin_path(layout.shard_id(chunk.shard))
+    if not storage.create(output.fs, f"{output.root}/{path}", ours.model_dump_json().encode()):
+        refuse_another(ours, _read(output, path, Pin))
+
+
+def create_commit(output: Output, commit: Commit) -> bool:
+    """Makes the chunk count, unless another writer did; whether it was this one.
+
+    Its files must be durable by now.
+    """
+    path = f"{output.root}/{layout.commit_path(commit.name)}"
+    return storage.create(output.fs, path, commit.model_dump_json().encode())
+
+
+def _read(output: Output, path: str, kind: type[T]) -> T:
     data = storage.read(output.fs, f"{output.root}/{path}")
     try:
-        return Commit.model_validate_json(data)
+        return kind.model_validate_json(data)
     except ValidationError as error:
-        raise RunError(
-            f"{output.path}/{path}: not a commit record; remove it and resume"
-        ) from error
+        raise damaged(output, path, "it is no commit record") from error
+
+
+def damaged(output: Output, path: str, why: str) -> RunError:
+    """The error that names a record which cannot be used."""
+    return RunError(
+        f"{output.path}/{path}: damaged: {why}; `diffedit verify --repair {output.path}` "
+        "rebuilds what can be"
+    )

@@ -1,4 +1,4 @@
-"""Dead letters → the bytes of a Parquet file, and back. Knows no commit that is not current.
+"""Dead letters → the bytes of a Parquet file, and back. Knows no record that is superseded.
 
 A dead letter keeps every input column, the image's bytes too, the planned edit, and the stage, kind
 and message of its failure; not the pictures of an edit that was made and rejected.
@@ -25,9 +25,8 @@ def encode(dead: pa.Table, provenance: Mapping[str, str]) -> bytes:
 def read(output: Output) -> Iterator[pa.Table]:
     """The committed dead letters, one part at a time."""
     for commit in read_commits(output):
-        for file in commit.files:
-            if file.path.startswith("dead/"):
-                yield read_part(output, file.path)
+        for file in commit.files_of("dead"):
+            yield read_part(output, file.path)
 
 
 def read_part(output: Output, path: str) -> pa.Table:

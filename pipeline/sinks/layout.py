@@ -1,114 +1,122 @@
 """Names of everything in an output folder. Knows no content and touches no storage.
 
-    run.json                                                what the run is
-    edits/{shard_id}-{chunk:05d}.parquet                    living rows
-    webdataset/{shard_id}-{chunk:05d}.tar                   the same, as WebDataset samples
-    dead/{shard_id}-{chunk:05d}.parquet                     dead letters
-    commits/{shard_id}/{chunk:05d}-{version}[-last].json    commit record, written last
+    edits/{run}-{shard_id}-{chunk:05d}-r{generation}-{token}.parquet       living rows
+    webdataset/….tar                                        the same, as WebDataset samples
+    dead/….parquet                                          dead letters
+    _state/run.json                                         what the run is
+    _state/shards/{shard_id}.json                           the shard's path and version
+    _state/commits/{shard_id}/{chunk:05d}-r{generation}.json    commit record, written last
 
-A part's name comes from (shard, chunk) alone, so that a retried task overwrites itself. A commit's
-name says all that resume needs, so that no record is opened for it. What replay n makes of dead
-letters has the chunk's names with `-r{n}` behind the shard id.
+A file of a part has a name that no other attempt gives (its token is random), so nothing that is
+committed is ever written over; a record alone says which files count. A record's name says no more
+than what it is for, so that of several writers of one chunk exactly one can create it.
 """
 
 from __future__ import annotations
 
 import re
+import uuid
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from pipeline.rows import Chunk
-
-RUN = "run.json"
-COMMITS = "commits"
+STATE = "_state"
+RUN = f"{STATE}/run.json"
+COMMITS = f"{STATE}/commits"
+SHARDS = f"{STATE}/shards"
 PARTS = {"edits": "parquet", "webdataset": "tar", "dead": "parquet"}
 """Folder of each kind of part → its extension."""
 
-_ID = r"(?P<shard_id>[A-Za-z0-9_-]+-[0-9a-f]{8})(?:-r(?P<replay>\d+))?"
-_PART = re.compile(_ID + r"-(?P<chunk>\d{5,})\.(?:parquet|tar)")
-_COMMIT = re.compile(_ID + r"/(?P<chunk>\d{5,})-(?P<version>[A-Za-z0-9_]+)(?P<last>-last)?\.json")
+_SHARD_ID = r"(?P<shard_id>[a-z0-9-]+-[0-9a-f]{24})"
+_PLACE = r"(?P<chunk>\d{5,})-r(?P<generation>\d+)"
+_PART = re.compile(
+    rf"(?P<run>[0-9a-f]{{8}})-{_SHARD_ID}-{_PLACE}-(?P<token>[0-9a-f]{{12}})\.(?:parquet|tar)"
+)
+_COMMIT = re.compile(rf"{_SHARD_ID}/{_PLACE}\.json")
+# Readers that guess the splits of a folder would take these out of the name of an input shard.
+_SPLIT_WORDS = re.compile("train|test|valid|val|dev|eval", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class PartName:
-    """What a part's file name says."""
+@dataclass(frozen=True, order=True)
+class ChunkName:
+    """A chunk of a shard, and which record of it: 0 the run's own, then one a replay."""
 
     shard_id: str
     chunk: int
-    replay: int  # 0: the run itself
+    generation: int = 0
 
 
 @dataclass(frozen=True)
-class CommitName(PartName):
-    """What a commit record's name says."""
+class PartName(ChunkName):
+    """What a part's file name says."""
 
-    version: str  # as version_id gives it
-    last: bool
+    run: str = ""
+    token: str = ""
 
 
 def shard_id(path: str) -> str:
     """A short name of a shard that no other shard has."""
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", path).strip("-")[-48:]
-    return f"{stem or 'shard'}-{_digest(path)}"
+    words = _SPLIT_WORDS.sub("x", path)
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", words).strip("-")[-24:].strip("-").lower()
+    return f"{stem or 'shard'}-{digest(path)}"
 
 
-def version_id(version: str) -> str:
-    """A shard's version as it stands in a commit's name."""
-    return safe(version).replace("-", "_")
+def token() -> str:
+    """What tells one attempt's files from any other's."""
+    return uuid.uuid4().hex[:12]
 
 
-def part_path(kind: str, chunk: Chunk, replay: int = 0) -> str:
+def part_path(kind: str, run: str, name: ChunkName, token: str) -> str:
     """Path of a part below the output folder; `kind` is one of `PARTS`."""
-    return f"{kind}/{_stem(chunk, replay)}-{chunk.index:05d}.{PARTS[kind]}"
+    return f"{kind}/{run}-{name.shard_id}-{_place(name)}-{token}.{PARTS[kind]}"
 
 
-def commit_path(chunk: Chunk, replay: int = 0) -> str:
+def commit_path(name: ChunkName) -> str:
     """Path of a chunk's commit record below the output folder."""
-    last = "-last" if chunk.last else ""
-    name = f"{chunk.index:05d}-{version_id(chunk.shard_version)}{last}.json"
-    return f"{COMMITS}/{_stem(chunk, replay)}/{name}"
+    return f"{COMMITS}/{name.shard_id}/{_place(name)}.json"
 
 
-def _stem(chunk: Chunk, replay: int) -> str:
-    return shard_id(chunk.shard) + (f"-r{replay}" if replay else "")
+def pin_path(shard_id: str) -> str:
+    """Path of what says which shard the id is of, and of which version its chunks are."""
+    return f"{SHARDS}/{shard_id}.json"
 
 
-def parse_commit(name: str) -> CommitName | None:
-    """The name of a record relative to `commits/`; None where it is none (a temporary file)."""
+def _place(name: ChunkName) -> str:
+    return f"{name.chunk:05d}-r{name.generation}"
+
+
+def parse_commit(name: str) -> ChunkName | None:
+    """The name of a record relative to `COMMITS`; None where it is none (a temporary file)."""
     found = _COMMIT.fullmatch(name)
-    if not found:
-        return None
-    return CommitName(*_part(found), found["version"], found["last"] is not None)
+    return ChunkName(*_chunk(found)) if found else None
 
 
 def parse_part(name: str) -> PartName | None:
     """What a part's file name says; None where it is none."""
     found = _PART.fullmatch(name)
-    return PartName(*_part(found)) if found else None
+    return PartName(*_chunk(found), found["run"], found["token"]) if found else None
 
 
-def _part(found: re.Match[str]) -> tuple[str, int, int]:
-    return found["shard_id"], int(found["chunk"]), int(found["replay"] or 0)
+def _chunk(found: re.Match[str]) -> tuple[str, int, int]:
+    return found["shard_id"], int(found["chunk"]), int(found["generation"])
 
 
-def sample_id(shard: str, key: str, edit: str) -> str:
-    """The edit's name in the whole output: the `id` column, and the key of its WebDataset sample.
+def sample_id(run: str, shard: str, key: str, edit: str) -> str:
+    """The edit's name in this and any other output: the `id` column, and its WebDataset key.
 
-    Only letters, digits, `_`, `-` and two `/`: no dots, for WebDataset splits names at the first.
+    At most 87 letters, digits, `_` and `-`, the first a letter or digit; no dot, for WebDataset
+    splits names at the first. What is readable in it is for people; that it is unique, though
+    files' names may fold case, is the work of 96 bits of digest.
     """
-    return f"{shard_id(shard)}/{safe(key)}/{safe(edit)}"
+    # With lengths, so that no two lists run together to one text.
+    unique = digest("\0".join(f"{len(part)}:{part}" for part in (run, shard, key, edit)))
+    return f"{run}-{_readable(key, 36)}-{_readable(edit, 16)}-{unique}"
 
 
-def safe(text: str) -> str:
-    """`text` where it is fit for a file name; else what is fit of it and a digest of the whole.
-
-    Two texts never give one name: a text that looks as if it had a digest gets one more.
-    """
-    fit = re.sub(r"[^A-Za-z0-9_-]", "_", text)
-    if fit == text and 0 < len(text) <= 64 and not re.search(r"_[0-9a-f]{8}$", text):
-        return text
-    return f"{fit[-48:]}_{_digest(text)}"
+def _readable(text: str, length: int) -> str:
+    fit = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")
+    return fit[:length].strip("_") or "x"
 
 
-def _digest(text: str) -> str:
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+def digest(text: str) -> str:
+    """24 hex digits: of a billion texts two would share theirs once in 10¹¹ times."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()

@@ -1,11 +1,13 @@
 """One writer an output: a second run is refused and told who holds it. Knows no chunk and no Ray.
 
-Leases are numbered files, `leases/{n:06d}.json`; the highest number holds. A run takes n + 1, by a
-create that fails where there is one, once n is released, expired or its process is gone. No store
-needs more than that one conditional put (If-None-Match: *, or a hard link on the local disk); Ceph,
-for one, has no conditional overwrite. A holder renews its own file; who finds a higher number has
-lost. Write tasks look for it right before each commit, so that what a killed run left running
-cannot commit after another run took over and swept.
+Leases are numbered files, `_state/leases/{n:06d}.json`; the highest number holds. A run takes
+n + 1, by a create that fails where there is one, once n is released, expired or its process is
+gone. No store needs more than that one conditional put (If-None-Match: *, or a hard link on the
+local disk); Ceph, for one, has no conditional overwrite. A holder renews its own file; who finds a
+higher number has lost, and write tasks look right before each commit.
+
+A lease saves work; no result rests on it. What a stalled run commits after all is one of several
+attempts at a chunk, and of those one counts (`commits.py`).
 
 Expiry trusts clocks to agree within a fraction of `TTL`.
 """
@@ -25,9 +27,10 @@ from pathlib import Path
 
 from pipeline import storage
 from pipeline.errors import RunError, UsageError
+from pipeline.sinks import layout
 from pipeline.sinks.output import Output
 
-FOLDER = "leases"
+FOLDER = f"{layout.STATE}/leases"
 TTL = 90.0
 """Seconds that a lease lasts unless renewed; it is renewed every quarter of that."""
 
@@ -60,7 +63,7 @@ def writing(output: Output) -> Iterator[Output]:
 
     Raises UsageError where another run holds it.
     """
-    with storage.explained(output.path, "take the lease"):
+    with storage.explained(output.path, "write the output"):
         number, lease = _take(output)
     stop = threading.Event()
     heart = threading.Thread(target=_renew, args=(output, number, lease, stop), daemon=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,10 @@ from pipeline.storage import Storage
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
 
-FORMAT = 1
+FORMAT = 2
 """Of the folder's layout; readers refuse another."""
+OLD_RUN = "run.json"
+"""Where format 1 had what is now `layout.RUN`."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Output:
     settings: Mapping[str, Any]  # RunConfig.result_settings()
     fingerprint: str  # of the settings
     model: Mapping[str, str]  # what the model says of itself: name, weights hash
-    replay: int = 0  # number of the replay that this is; 0: the run itself
+    run: str  # 8 hex digits of where the input lies and the settings: part of every name
     lease: int | None = None  # number of the lease that the run holds, see `lease.py`
 
     @property
@@ -105,59 +107,93 @@ def _is_s3(path: str) -> bool:
     return path.startswith("s3://")
 
 
-def open_output(
-    config: RunConfig, model: Mapping[str, str] | None = None, create: bool = True
-) -> Output:
-    """The config's output folder, made if missing; only looked at where `create` is false.
+def open_output(config: RunConfig, model: Mapping[str, str] | None = None) -> Output:
+    """The config's output folder, there or not yet; nothing is written (see `begin`).
 
-    `model` goes into run.json and must be the same when a run is resumed.
     Raises UsageError where the folder holds another config's results (with the differences), is
-    not an output at all, or cannot be written.
+    not an output at all, or cannot be looked at.
     """
-    path = config.output.path.rstrip("/")
+    fingerprint = config.fingerprint()
     output = Output(
-        path,
+        config.output.path.rstrip("/"),
         config.output.storage,
         config.result_settings(),
-        config.fingerprint(),
+        fingerprint,
         dict(model or {}),
+        layout.digest(f"{_place(config)} {fingerprint}")[:8],
     )
-    with storages.explained(path, "write the output" if create else "look at the output"):
-        there = _run_json(output)
-        if there is None and create:
-            _refuse_strangers(output)
-            storages.put(output.fs, f"{output.root}/{layout.RUN}", _to_json(output))
-    if there is not None:
-        _refuse_another(output, there, compare_model=model is not None)
-    return output
+    with storages.explained(output.path, "look at the output"):
+        return _same(output) or output
+
+
+def begin(output: Output) -> Output:
+    """Makes the folder an output, under the lease; of two runs that begin at once one is refused.
+
+    Raises UsageError as `open_output`.
+    """
+    with storages.explained(output.path, "write the output"):
+        path = f"{output.root}/{layout.RUN}"
+        there = _same(output)
+        if there or storages.create(output.fs, path, _to_json(output)):
+            return there or output
+        return _same(output) or output
+
+
+def _same(output: Output) -> Output | None:
+    """`output` as run.json knows it; None where there is none yet."""
+    there = _run_json(output)
+    if there is None:
+        _refuse_strangers(output)
+        return None
+    _refuse_another(output, there)
+    return replace(output, run=there["run"])
+
+
+def _place(config: RunConfig) -> str:
+    """Where the input lies, whatever the folder that the command was typed in."""
+    path, server = config.input.path, config.input.storage.endpoint_url
+    return f"{server} {path}" if _is_s3(path) else _real(path)
 
 
 def existing_output(path: str, endpoint_url: str | None = None) -> Output:
     """An output folder to read. Raises UsageError where there is none."""
     place = Storage(endpoint_url=endpoint_url)
-    output = Output(path.rstrip("/"), place, {}, "", {})
+    output = Output(path.rstrip("/"), place, {}, "", {}, "")
     with storages.explained(path, "read the output"):
         there = _run_json(output)
     if there is None:
         raise UsageError(f"{path}: no {layout.RUN} there, so not the output of a run")
-    return Output(output.path, place, there["settings"], there["fingerprint"], there["model"])
+    named = {key: there[key] for key in ("settings", "fingerprint", "model", "run")}
+    return replace(output, **named)
 
 
 def _run_json(output: Output) -> dict[str, Any] | None:
+    for name in (layout.RUN, OLD_RUN):
+        try:
+            data = storages.read(output.fs, f"{output.root}/{name}")
+        except FileNotFoundError:
+            continue
+        return _parsed(f"{output.path}/{name}", data)
+    return None
+
+
+def _parsed(path: str, data: bytes) -> dict[str, Any]:
     try:
-        there = json.loads(storages.read(output.fs, f"{output.root}/{layout.RUN}"))
-    except FileNotFoundError:
-        return None
+        there = json.loads(data)
     except ValueError as error:
-        raise UsageError(f"{output.path}/{layout.RUN}: not valid JSON ({error})") from error
+        raise UsageError(f"{path}: not valid JSON ({error})") from error
     if not isinstance(there, dict) or there.get("format") != FORMAT:
-        raise UsageError(f"{output.path}/{layout.RUN}: not of this version's format ({FORMAT})")
+        raise UsageError(
+            f"{path}: not of this version's format ({FORMAT}); use another output.path, or read "
+            "this output with the version that wrote it"
+        )
     return there
 
 
 def _to_json(output: Output) -> bytes:
     content = {
         "format": FORMAT,
+        "run": output.run,
         "fingerprint": output.fingerprint,
         "code_version": output.provenance["code_version"],
         "model": output.model,
@@ -167,7 +203,8 @@ def _to_json(output: Output) -> bytes:
 
 
 def _refuse_strangers(output: Output) -> None:
-    stranger = next(iter(storages.names(output.fs, output.root)), None)
+    names = storages.names(output.fs, output.root)
+    stranger = next((name for name in names if not name.startswith(f"{layout.STATE}/")), None)
     if stranger is not None:
         raise UsageError(
             f"{output.path}: not empty (it has {stranger}) and not the output of a run; "
@@ -175,10 +212,10 @@ def _refuse_strangers(output: Output) -> None:
         )
 
 
-def _refuse_another(output: Output, there: Mapping[str, Any], compare_model: bool) -> None:
+def _refuse_another(output: Output, there: Mapping[str, Any]) -> None:
     old = dict(_flat(there["settings"]))
     new = dict(_flat(output.settings))
-    if compare_model:
+    if output.model:
         old |= _flat(there["model"], "model ")
         new |= _flat(output.model, "model ")
     changed = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]

@@ -1,93 +1,143 @@
 """Writes and commits one chunk's results. Knows no Ray and no model.
 
-Order is everything: the files, then the record. Killed before the record, nothing counts and the
-next attempt writes the same names over; killed after it, the next attempt finds it and stops.
+Order is everything: the files, under names that no other attempt gives, then the record. Killed
+before the record, nothing counts; of several attempts that reach it one creates it, and the others
+find it and stop.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from hashlib import blake2b
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import storage
-from pipeline.errors import RunError
+from pipeline.errors import BugError, RunError
 from pipeline.rows import Chunk, Spent
 from pipeline.sinks import dead, layout, parquet, webdataset
-from pipeline.sinks.commits import Commit, PartFile, find_commit, write_commit
+from pipeline.sinks.commits import Commit, PartFile, create_commit, newest, pin
+from pipeline.sinks.layout import ChunkName
 from pipeline.sinks.lease import check_held
 from pipeline.sinks.output import Output
-from pipeline.sinks.replay import untouched
+from pipeline.sinks.replay import merged, untouched
 
 
-def write_part(output: Output, table: pa.Table) -> Commit:
+def write_part(output: Output, table: pa.Table, before: Commit | None = None) -> Commit:
     """Commits one chunk: `table` is of the result schema, whole and never empty.
 
-    Transient storage errors are retried; others raise RunError, and so does a lease that another
-    run took over. An edit that is missing or doubled
-    against the planner's count is an AssertionError: a bug in a stage.
+    `before` is the record whose dead letters were run again; the next generation supersedes it.
+    Where another writer committed the same chunk first, this attempt's files go and its record
+    is returned (of a replay: RunError). Transient storage errors are retried; others raise
+    RunError, and so does a lease that another run took over. An edit that is missing or doubled
+    against the planner's count is a BugError.
     """
     with storage.explained(output.path, "write a part", raising=RunError):
         chunk, spent = Chunk.of(table), Spent.of(table)
-        committed = find_commit(output, chunk, output.replay)
+        name = ChunkName(
+            layout.shard_id(chunk.shard), chunk.index, before.generation + 1 if before else 0
+        )
+        committed = newest(output, name)
         if committed:
-            return committed
-        planned = _check_planned(table)
-        table = table.replace_schema_metadata(None)
-        if output.replay:
-            carried = untouched(output, chunk, table)
-            table, planned = pa.concat_tables([table, carried]), planned + len(carried)
-        commit = _write_files(output, chunk, table, planned)
+            return _theirs(output, committed, before)
+        pin(output, chunk)
+        commit = _written(output, chunk, name, table, before)
         commit = commit.model_copy(update={k: round(v, 3) for k, v in asdict(spent).items()})
+        commit = merged(before, commit) if before else commit
         check_held(output)
-        write_commit(output, chunk, commit)
-        return commit
+        return commit if create_commit(output, commit) else _lost(output, commit, before)
 
 
-def _write_files(output: Output, chunk: Chunk, table: pa.Table, planned: int) -> Commit:
-    edits, dead_letters, passed = split(table)
-    assert planned == len(edits) + len(dead_letters)
-    contents = {
-        "edits": parquet.encode_edits(edits, output.provenance) if len(edits) else None,
-        "webdataset": webdataset.encode(edits, output.provenance)
-        if len(edits) and output.webdataset
-        else None,
-        "dead": dead.encode(dead_letters, output.provenance) if len(dead_letters) else None,
-    }
-    files = [_write_file(output, kind, chunk, data) for kind, data in contents.items()]
+def _written(
+    output: Output, chunk: Chunk, name: ChunkName, table: pa.Table, before: Commit | None
+) -> Commit:
+    planned = _check_planned(table)
+    table = table.replace_schema_metadata(None)
+    if before:
+        carried = untouched(output, before, table)
+        table, planned = pa.concat_tables([table, carried]), planned + len(carried)
+    return _write_files(output, chunk, name, table, planned)
+
+
+def _lost(output: Output, ours: Commit, before: Commit | None) -> Commit:
+    """What another writer committed; our own files, which nobody else can name, are removed."""
+    kept = {file.path for file in before.files} if before else set()
+    for file in ours.files:
+        if file.path not in kept:
+            storage.remove(output.fs, f"{output.root}/{file.path}")
+    theirs = newest(output, ours.name)
+    if theirs is None:
+        raise RunError(f"{output.path}: a commit record vanished while it was written")
+    return _theirs(output, theirs, before)
+
+
+def _theirs(output: Output, committed: Commit, before: Commit | None) -> Commit:
+    if before:
+        raise RunError(f"{output.path}: another replay took these dead letters; this one stops")
+    return committed
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Puts the files of one attempt."""
+
+    output: Output
+    name: ChunkName
+    token: str
+
+    def put(self, kind: str, data: bytes) -> PartFile:
+        path = layout.part_path(kind, self.output.run, self.name, self.token)
+        storage.put(self.output.fs, f"{self.output.root}/{path}", data)
+        digest = blake2b(data, digest_size=16).hexdigest()
+        return PartFile(path=path, bytes=len(data), blake2b=digest)
+
+
+def _write_files(
+    output: Output, chunk: Chunk, name: ChunkName, table: pa.Table, planned: int
+) -> Commit:
+    edits, dead_letters, passed = split(output.run, table)
+    if planned != len(edits) + len(dead_letters):
+        raise BugError(f"{planned} edits were planned, {len(edits) + len(dead_letters)} came")
+    attempt, same = _Files(output, name, layout.token()), output.provenance
+    files = []
+    if len(edits):
+        files.append(attempt.put("edits", parquet.encode_edits(edits, same)))
+        if output.webdataset:
+            files.append(attempt.put("webdataset", webdataset.encode(edits, same)))
+    if len(dead_letters):
+        files.append(attempt.put("dead", dead.encode(dead_letters, same)))
     ordinals = sorted(set(table["ordinal"].to_pylist()))
     dead_ordinals = sorted(set(dead_letters["ordinal"].to_pylist()))
     return Commit(
         shard=chunk.shard,
         shard_version=chunk.shard_version,
         chunk=chunk.index,
+        generation=name.generation,
         last=chunk.last,
         rows=len(ordinals),
         planned=planned,
         written=len(edits),
         dead=len(dead_letters),
         passed=len(passed),
-        replay=output.replay,
         ordinals=runs(ordinals),
         dead_ordinals=runs(dead_ordinals),
         dead_by_kind=_by_kind(dead_letters),
-        files=[file for file in files if file],
+        files=files,
         fingerprint=output.fingerprint,
     )
 
 
-def split(table: pa.Table) -> tuple[pa.Table, pa.Table, pa.Table]:
+def split(run: str, table: pa.Table) -> tuple[pa.Table, pa.Table, pa.Table]:
     """(edits, with their `id`; dead letters; passed) of a result table."""
     failed = pc.is_valid(table["error_kind"])
     planned = pc.is_valid(table["edit"])
     edits = table.filter(pc.and_(pc.invert(failed), planned))
     passed = table.filter(pc.and_(pc.invert(failed), pc.invert(planned)))
     names = edits.select(["shard", "key", "edit"]).to_pylist()
-    ids = pa.array([layout.sample_id(**name) for name in names], pa.string())
+    ids = pa.array([layout.sample_id(run, **name) for name in names], pa.string())
     return edits.add_column(0, "id", ids), table.filter(failed), passed
 
 
@@ -106,7 +156,8 @@ def _check_planned(table: pa.Table) -> int:
     counts = Counter(table["ordinal"].to_pylist())
     planned = dict(zip(table["ordinal"].to_pylist(), table["planned"].to_pylist(), strict=True))
     wrong = [o for o, count in counts.items() if count != max(planned[o], 1)]
-    assert not wrong, f"rows {wrong[:5]} did not end as many times as was planned"
+    if wrong:
+        raise BugError(f"rows {wrong[:5]} did not end as many times as was planned")
     return sum(planned.values())
 
 
@@ -115,13 +166,3 @@ def _by_kind(dead_letters: pa.Table) -> dict[str, int]:
     kinds = dead_letters["error_kind"].to_pylist()
     counts = Counter(f"{stage}/{kind}" for stage, kind in zip(stages, kinds, strict=True))
     return dict(sorted(counts.items()))
-
-
-def _write_file(output: Output, kind: str, chunk: Chunk, data: bytes | None) -> PartFile | None:
-    path = layout.part_path(kind, chunk, output.replay)
-    if data is None:
-        # An attempt that was killed may have had a row of this kind where this one has none.
-        storage.remove(output.fs, f"{output.root}/{path}")
-        return None
-    storage.put(output.fs, f"{output.root}/{path}", data)
-    return PartFile(path=path, bytes=len(data), blake2b=blake2b(data, digest_size=16).hexdigest())

@@ -1,12 +1,10 @@
 """Dead letters → rows for the same stages, and which of them a replay leaves alone. Knows no stage.
 
-Replay n of an output takes, chunk by chunk, the dead letters of chosen kinds and runs them again;
-`write_part` with `Output.replay = n` commits what they became under the chunk's name with `-r{n}`,
-together with the chunk's other letters as they were. So that record supersedes the whole dead part
-before it, whose file the sweep then removes, and names alone say which letters are current. Every
+A replay takes, chunk by chunk, the dead letters of chosen kinds and runs them again; `write_part`
+commits what they became, with the chunk's other letters as they were and its edits, as the chunk's
+next generation. Two replays of one chunk make the same generation, so one of them commits. Every
 letter stands in exactly one current part or has become edits: `planned == written + dead` holds
-through any number of replays, killed ones too (the next takes a new number and finds what is still
-dead).
+through any number of replays, killed ones too.
 
 Letters of the stage `read` are never replayed: what could not be read is not in the letter.
 """
@@ -14,29 +12,25 @@ Letters of the stage `read` are never replayed: what could not be read is not in
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.rows import EDIT_TYPE, PLAN_SCHEMA, READ_SCHEMA, Chunk, conform
+from pipeline.rows import EDIT_TYPE, PLAN_SCHEMA, READ_SCHEMA, conform
 from pipeline.sinks import dead
-from pipeline.sinks.commits import Commit, find_commit, read_commits
+from pipeline.sinks.commits import Commit, read_commits
 from pipeline.sinks.output import Output
 
 Row = dict[str, Any]
 _EDIT_FIELDS = [field.name for field in EDIT_TYPE]
 
 
-def replayable(output: Output, kinds: Collection[str]) -> list[str]:
-    """Paths of the current dead parts with letters of `kinds` (empty: of any kind), in order."""
-    return sorted(
-        file.path
-        for commit in read_commits(output)
-        if any(_wanted(*_split(reason), kinds) for reason in commit.dead_by_kind)
-        for file in commit.files
-        if file.path.startswith("dead/")
-    )
+def replayable(output: Output, kinds: Collection[str]) -> Iterator[Commit]:
+    """The current records with dead letters of `kinds` (empty: of any kind)."""
+    for commit in read_commits(output):
+        if any(_wanted(*_split(reason), kinds) for reason in commit.dead_by_kind):
+            yield commit
 
 
 def unreadable(output: Output) -> int:
@@ -49,16 +43,44 @@ def unreadable(output: Output) -> int:
     )
 
 
-def load(output: Output, path: str, kinds: Collection[str]) -> tuple[pa.Table, pa.Table]:
-    """The letters of `kinds` in one dead part, as images: (to be planned anew, planned before).
+def merged(before: Commit, after: Commit) -> Commit:
+    """The chunk's whole state: what `after` made of the dead letters of `before`, and the rest."""
+    sums = {
+        name: getattr(before, name) + getattr(after, name)
+        for name in ("written", "model_seconds", "idle_seconds")
+    }
+    living = [file for file in before.files if file.kind != "dead"]
+    same = {name: getattr(before, name) for name in ("rows", "ordinals", "last")}
+    return after.model_copy(
+        update={
+            **sums,
+            **same,
+            "planned": before.written + after.planned,
+            "passed": before.passed + after.passed,
+            "files": [*living, *after.files],
+        }
+    )
 
-    READ_SCHEMA for images that never had a plan, PLAN_SCHEMA for those whose edits died. All are
-    of one chunk; at least one is not empty.
+
+def since(before: Commit, after: Commit) -> Commit:
+    """What became of the dead letters of `before`, as counts of their own."""
+    sums = ("written", "passed", "model_seconds", "idle_seconds")
+    more: dict[str, Any] = {name: getattr(after, name) - getattr(before, name) for name in sums}
+    images = sum(last - first + 1 for first, last in before.dead_ordinals)
+    planned = after.planned - before.written
+    return after.model_copy(update={**more, "rows": images, "planned": planned})
+
+
+def load(output: Output, commit: Commit, kinds: Collection[str]) -> tuple[pa.Table, pa.Table]:
+    """The letters of `kinds` of one chunk, as images: (to be planned anew, planned before).
+
+    READ_SCHEMA for images that never had a plan, PLAN_SCHEMA for those whose edits died. At least
+    one is not empty.
     """
     unplanned: list[Row] = []
     planned: dict[int, Row] = {}
     edits: dict[int, list[Row]] = defaultdict(list)
-    for letter in dead.read_part(output, path).to_pylist():
+    for letter in _letters(output, commit).to_pylist():
         if not _wanted(letter["error_stage"], letter["error_kind"], kinds):
             continue
         image = letter | dict.fromkeys(("error_stage", "error_kind", "error_message"))
@@ -75,12 +97,9 @@ def load(output: Output, path: str, kinds: Collection[str]) -> tuple[pa.Table, p
     return _table(unplanned, READ_SCHEMA), _table(again, PLAN_SCHEMA)
 
 
-def untouched(output: Output, chunk: Chunk, table: pa.Table) -> pa.Table:
-    """The chunk's current dead letters that `table` (what a replay made) does not speak of."""
-    before = _before(output, chunk)
-    letters = pa.concat_tables(
-        dead.read_part(output, file.path) for file in before.files if file.path.startswith("dead/")
-    )
+def untouched(output: Output, before: Commit, table: pa.Table) -> pa.Table:
+    """The dead letters of `before` that `table` (what a replay made) does not speak of."""
+    letters = _letters(output, before)
     made = set(zip(table["ordinal"].to_pylist(), table["edit"].to_pylist(), strict=True))
     images = {ordinal for ordinal, _ in made}
     names = letters.select(["ordinal", "edit"]).to_pylist()
@@ -93,12 +112,8 @@ def untouched(output: Output, chunk: Chunk, table: pa.Table) -> pa.Table:
     return conform(letters.filter(pa.array(left, pa.bool_())), table.schema)
 
 
-def _before(output: Output, chunk: Chunk) -> Commit:
-    for number in range(output.replay - 1, -1, -1):
-        commit = find_commit(output, chunk, number)
-        if commit:
-            return commit
-    raise AssertionError(f"a replay of {chunk}, which was never committed")
+def _letters(output: Output, commit: Commit) -> pa.Table:
+    return pa.concat_tables(dead.read_part(output, file.path) for file in commit.files_of("dead"))
 
 
 def _split(reason: str) -> tuple[str, str]:

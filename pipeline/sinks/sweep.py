@@ -1,36 +1,72 @@
-"""Removes what killed runs left without a commit record, and superseded dead letters. Knows no
-content.
+"""Removes files of killed attempts and of superseded records. Knows no content.
+
+Nothing is removed because it was not seen. A file is a leftover only where the chunk's record,
+asked for by its name, is there and does not name it: records are never written over, so such a file
+can never count again. What has no record may still get one, from a writer that only stands still.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
 from pipeline import storage
+from pipeline.errors import RunError
 from pipeline.sinks import layout
-from pipeline.sinks.commits import Progress
+from pipeline.sinks.commits import Progress, newest
+from pipeline.sinks.layout import ChunkName, PartName
 from pipeline.sinks.output import Output
+
+Found = tuple[PartName, str]
+"""A part's name, read, and its path below the output folder."""
 
 
 def sweep(output: Output, progress: Progress) -> list[str]:
-    """Removes leftovers and returns their paths; only names that this package gives are touched.
-
-    Nobody may be writing to `output` meanwhile: sweep at the end of a run, when no task of a killed
-    one can be about to commit, and what was to be done again has been written over.
-    """
+    """Removes leftovers and returns their paths; only names that this package gives are touched."""
     removed = []
-    with storage.explained(output.path, "remove uncommitted parts"):
+    with storage.explained(output.path, "remove leftovers", raising=RunError):
         for path in leftovers(output, progress):
             storage.remove(output.fs, f"{output.root}/{path}")
             removed.append(path)
     return removed
 
 
-def leftovers(output: Output, progress: Progress) -> list[str]:
-    """Paths of parts without a commit record, superseded dead letters, and temporary files."""
-    found = []
-    for folder in (*layout.PARTS, layout.COMMITS):
-        for name in storage.names(output.fs, f"{output.root}/{folder}"):
-            part = layout.parse_part(name)
-            old = part and folder == "dead" and progress.superseded(part)
-            if name.endswith(".tmp") or old or (part and not progress.has(part)):
-                found.append(f"{folder}/{name}")
-    return found
+def leftovers(output: Output, progress: Progress) -> Iterator[str]:
+    """Paths of files that no record names nor ever will."""
+    for kind in layout.PARTS:
+        for place, found in groupby(_parts(output, kind), key=lambda part: _place(part[0])):
+            parts = list(found)
+            if _doubtful(parts, progress):
+                yield from _unnamed(output, place, parts)
+
+
+def _parts(output: Output, kind: str) -> Iterator[Found]:
+    """Of one kind, those of a chunk together, half-written ones too."""
+    names = storage.names(output.fs, f"{output.root}/{kind}")
+    whole = [(storage.whole_name(name), name) for name in names]
+    for name, path in sorted(whole):
+        part = layout.parse_part(name)
+        if part:
+            yield part, f"{kind}/{path}"
+
+
+def _place(part: ChunkName) -> ChunkName:
+    return ChunkName(part.shard_id, part.chunk)
+
+
+def _doubtful(parts: Iterable[Found], progress: Progress) -> bool:
+    """Whether the record must be asked; a lone file of a chunk never replayed is its record's."""
+    (part, path), *more = parts
+    replayed = progress.latest(part.shard_id, part.chunk).generation > 0
+    return bool(more) or replayed or path.endswith(storage.TEMPORARY)
+
+
+def _unnamed(output: Output, place: ChunkName, parts: Iterable[Found]) -> Iterator[str]:
+    record = newest(output, place)
+    if record is None:
+        return
+    named = {file.path for file in record.files}
+    # A part of a later generation may be about to be committed.
+    yield from (
+        path for part, path in parts if part.generation <= record.generation and path not in named
+    )

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import tarfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from io import BytesIO
 from itertools import pairwise
@@ -23,9 +23,8 @@ from pipeline.sinks.commits import (
     Commit,
     PartFile,
     Progress,
-    current,
     load_progress,
-    read_records,
+    read_all,
 )
 from pipeline.sinks.output import Output
 from pipeline.sinks.sweep import leftovers
@@ -62,35 +61,32 @@ def verify(output: Output) -> Verification:
     found = Verification()
     progress = load_progress(output)
     ordinals: dict[str, BitMap] = defaultdict(BitMap)
-    replayed: dict[tuple[str, int], list[Commit]] = defaultdict(list)
     with storage.explained(output.path, "verify"):
-        for record in read_records(output):
-            commit = current(record, progress)
+        for commit in read_all(output, progress.names()):
             _count(found, commit)
-            problems = [*_record(output, record), *_files(output, commit)]
-            if record.replay == 0:
-                problems += _seen(record, ordinals[record.name.shard_id])
-            if record.replay or progress.superseded(record.name):
-                replayed[record.name.shard_id, record.chunk].append(record)
-            found.problems += [f"{record.shard} chunk {record.chunk}: {p}" for p in problems]
-        found.problems += [*_gaps(progress, ordinals), *_broken_chains(replayed.values())]
-        untidy = [
-            f"{path}: left over; the next run removes it" for path in leftovers(output, progress)
-        ]
-    found.warnings += untidy
-    found.warnings += [f"{shard_id}: not finished" for shard_id in progress.unfinished()]
+            problems = [
+                *_record(output, commit),
+                *_files(output, commit),
+                *_seen(commit, ordinals[commit.shard]),
+                *_broken_chain(output, commit),
+            ]
+            found.problems += [f"{commit.shard} chunk {commit.chunk}: {p}" for p in problems]
+        found.problems += _gaps(progress, ordinals)
+        untidy = leftovers(output, progress)
+        found.warnings += [f"{path}: left over; the next run removes it" for path in untidy]
+    found.warnings += [f"{shard}: not finished" for shard in progress.unfinished()]
     return found
 
 
 def _count(found: Verification, commit: Commit) -> None:
-    found.chunks += not commit.replay
+    found.chunks += 1
     for name in ("rows", "planned", "written", "dead", "passed"):
         setattr(found, name, getattr(found, name) + getattr(commit, name))
 
 
 def _record(output: Output, commit: Commit) -> Iterator[str]:
     # A replay may have other settings: they are what mended its rows.
-    if not commit.replay and commit.fingerprint != output.fingerprint:
+    if not commit.generation and commit.fingerprint != output.fingerprint:
         yield f"fingerprint {commit.fingerprint}, but the run's is {output.fingerprint}"
     if commit.planned != commit.written + commit.dead:
         yield f"planned {commit.planned}, written {commit.written}, dead {commit.dead}"
@@ -107,13 +103,13 @@ def _seen(commit: Commit, seen: BitMap) -> Iterator[str]:
     seen |= own
 
 
-def _broken_chains(replayed: Iterable[list[Commit]]) -> Iterator[str]:
-    # Each replay must take up exactly the images that the record before it left dead.
-    for chain in replayed:
-        chain.sort(key=lambda commit: commit.replay)
-        for before, after in pairwise(chain):
-            if _bitmap(before.dead_ordinals) != _bitmap(after.ordinals):
-                yield f"{after.shard} chunk {after.chunk}: replay {after.replay} lost dead letters"
+def _broken_chain(output: Output, commit: Commit) -> Iterator[str]:
+    """What a generation lost of the one before it."""
+    names = [replace(commit.name, generation=g) for g in range(commit.generation)]
+    for before, after in pairwise([*read_all(output, names), commit]):
+        lost = {f.path for f in before.files if f.kind != "dead"} - {f.path for f in after.files}
+        if lost or before.ordinals != after.ordinals:
+            yield f"replay {after.generation} lost edits or rows"
 
 
 def _bitmap(runs: list[tuple[int, int]]) -> BitMap:
@@ -122,33 +118,32 @@ def _bitmap(runs: list[tuple[int, int]]) -> BitMap:
 
 def _gaps(progress: Progress, ordinals: dict[str, BitMap]) -> Iterator[str]:
     unfinished = set(progress.unfinished())
-    for shard_id, seen in ordinals.items():
-        if shard_id not in unfinished and len(seen) != seen.max() + 1:
-            yield f"{shard_id}: finished, but {seen.max() + 1 - len(seen)} rows are missing"
+    for shard, seen in ordinals.items():
+        if shard not in unfinished and len(seen) != seen.max() + 1:
+            yield f"{shard}: finished, but {seen.max() + 1 - len(seen)} rows are missing"
 
 
 def _files(output: Output, commit: Commit) -> Iterator[str]:
     expected = {"edits": commit.written, "dead": commit.dead}
     if output.webdataset:
         expected["webdataset"] = commit.written
-    ids: dict[str, Counter[str]] = {}
+    ids: dict[str, Counter[str]] = defaultdict(Counter)
     for file in commit.files:
-        kind = file.path.partition("/")[0]
-        rows = expected.pop(kind, 0)
-        problem, ids[kind] = _opened(output, kind, file)
+        problem, there = _opened(output, file)
         if problem:
             yield f"{file.path}: {problem}"
             return
+        ids[file.kind] += there
+    for kind, rows in expected.items():
         if ids[kind].total() != rows:
-            yield f"{file.path}: {ids[kind].total()} rows, but the record says {rows}"
+            yield f"{ids[kind].total()} rows in {kind}/, but the record says {rows}"
         elif kind != "dead" and rows and max(ids[kind].values()) > 1:
-            yield f"{file.path}: an edit is in it twice"
-    yield from (f"{rows} rows of {kind}/, but no file" for kind, rows in expected.items() if rows)
-    if {"edits", "webdataset"} <= ids.keys() and ids["edits"] != ids["webdataset"]:
+            yield f"an edit is in {kind}/ twice"
+    if output.webdataset and ids["edits"] != ids["webdataset"]:
         yield "edits/ and webdataset/ do not hold the same edits"
 
 
-def _opened(output: Output, kind: str, file: PartFile) -> tuple[str | None, Counter[str]]:
+def _opened(output: Output, file: PartFile) -> tuple[str | None, Counter[str]]:
     try:
         data = storage.read(output.fs, f"{output.root}/{file.path}")
     except FileNotFoundError:
@@ -158,7 +153,7 @@ def _opened(output: Output, kind: str, file: PartFile) -> tuple[str | None, Coun
     if blake2b(data, digest_size=16).hexdigest() != file.blake2b:
         return "its content is not what was written (checksum)", Counter()
     try:
-        return None, _OPEN[kind](data)
+        return None, _OPEN[file.kind](data)
     except (pa.ArrowException, tarfile.TarError, EOFError, KeyError, ValueError, OSError) as error:
         return f"cannot be opened ({error})", Counter()
 
@@ -169,7 +164,7 @@ def _edit_ids(data: bytes) -> Counter[str]:
 
 def _dead_ids(data: bytes) -> Counter[str]:
     rows = pq.read_table(BytesIO(data), columns=["shard", "key", "edit"]).to_pylist()
-    return Counter(layout.sample_id(r["shard"], r["key"], r["edit"] or "") for r in rows)
+    return Counter(layout.sample_id("", r["shard"], r["key"], r["edit"] or "") for r in rows)
 
 
 def _sample_ids(data: bytes) -> Counter[str]:

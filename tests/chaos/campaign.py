@@ -170,7 +170,7 @@ class Campaign:
         place = self._endpoint if endpoint else None
 
         def commits() -> int:
-            output = Output(path, Storage(endpoint_url=place), {}, "", {})
+            output = Output(path, Storage(endpoint_url=place), {}, "", {}, "")
             return sum(1 for _ in commit_names(output))
 
         wanted = commits() + more

@@ -51,7 +51,7 @@ def test_a_run_goes_on_without_a_lost_machine(cluster, tiny_model: Path, tmp_pat
     file = tmp_path / "run.yaml"
     file.write_text(yaml.safe_dump(config.model_dump(mode="json")))
     run = Victim([*COMMAND, str(file)], tmp_path / "log", {})
-    commits = tmp_path / "out" / "commits"
+    commits = tmp_path / "out" / "_state/commits"
     deadline = time.monotonic() + PATIENCE
     while run.result() is None and len(list(commits.rglob("*.json"))) < 3:
         assert time.monotonic() < deadline, run.tail()

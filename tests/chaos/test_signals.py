@@ -65,4 +65,4 @@ def stopped(file: Path, out: Path, signals: list[signal.Signals]) -> str:
 
 
 def commits(out: Path) -> int:
-    return len(list((out / "commits").rglob("*.json")))
+    return len(list((out / "_state/commits").rglob("*.json")))

@@ -12,9 +12,10 @@ from PIL import Image
 
 from pipeline import config
 from pipeline.rows import Spent, result_schema
-from pipeline.sinks.output import Output, open_output
+from pipeline.sinks.output import Output
 from pipeline.sinks.part import write_part
 from pipeline.storage import Storage
+from tests.sinks.tables import made
 
 Row = dict[str, Any]
 
@@ -85,7 +86,7 @@ def write_output(
 ) -> Output:
     """The output of one shard; each chunk is a list of result rows; `last` tells its end."""
     place = {"path": str(path), "storage": storage or Storage(), "webdataset": False}
-    output = open_output(
+    output = made(
         config.parse(
             {
                 "input": {"type": "webdataset", "path": "in"},

@@ -95,7 +95,7 @@ def test_an_output_without_edits(tmp_path: Path, chunks: list[list[Row]]) -> Non
 
 def test_counts_that_do_not_add_up_are_told(tmp_path: Path) -> None:
     output = write_output(tmp_path, [[edit(0)]])
-    [record] = (tmp_path / "commits").rglob("*.json")
+    [record] = (tmp_path / "_state/commits").rglob("*.json")
     record.write_text(record.read_text().replace('"planned":1', '"planned":2'))
     assert "does not add up 2 planned ≠ 1 written + 0 dead" in words_of(page_of(output))
 

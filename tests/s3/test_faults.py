@@ -12,20 +12,20 @@ from pipeline import storage
 from pipeline.errors import RunError, UsageError
 from pipeline.sinks.commits import load_progress
 from pipeline.sinks.lease import writing
-from pipeline.sinks.output import Output, existing_output, open_output
+from pipeline.sinks.output import Output, existing_output
 from pipeline.sinks.part import write_part
 from pipeline.sinks.sweep import sweep
 from pipeline.sinks.verify import verify
 from tests.fault_proxy import FAULTS, FaultProxy
 from tests.s3_server import S3Server
-from tests.sinks.tables import chunk_table, run_config
+from tests.sinks.tables import chunk_table, made, run_config
 
 CHUNKS = 8
 
 
 def through(proxy: FaultProxy, path: str) -> Output:
     place = {"storage": {"endpoint_url": proxy.endpoint_url}}
-    return open_output(run_config(path, output=place))
+    return made(run_config(path, output=place))
 
 
 @pytest.mark.parametrize("kind", ["cut", "lost", "all"])

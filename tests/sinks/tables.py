@@ -12,6 +12,7 @@ from PIL import Image
 from pipeline import config as configs
 from pipeline.config import RunConfig
 from pipeline.rows import conform, result_schema
+from pipeline.sinks.output import Output, begin, open_output
 
 SCORES = ("background_psnr", "edit_change")
 SCHEMA = result_schema(SCORES)
@@ -29,6 +30,11 @@ def run_config(path: str, **sections: Any) -> RunConfig:
     for name, section in sections.items():
         raw[name] = {**raw.get(name, {}), **section}
     return configs.parse(raw)
+
+
+def made(config: RunConfig, model: dict[str, str] | None = None) -> Output:
+    """The config's output, begun."""
+    return begin(open_output(config, model))
 
 
 @cache

@@ -19,14 +19,14 @@ from pipeline.errors import RunError, UsageError
 from pipeline.sinks import lease as leases
 from pipeline.sinks.commits import read_commits
 from pipeline.sinks.lease import writing
-from pipeline.sinks.output import Output, open_output
+from pipeline.sinks.output import Output
 from pipeline.sinks.part import write_part
-from tests.sinks.tables import chunk_table, run_config
+from tests.sinks.tables import chunk_table, made, run_config
 
 
 @pytest.fixture
 def output(tmp_path: Path) -> Output:
-    return open_output(run_config(str(tmp_path / "out")))
+    return made(run_config(str(tmp_path / "out")))
 
 
 HOLD = """
@@ -71,7 +71,7 @@ def test_a_released_lease_is_free(output: Output) -> None:
     for number in (1, 2, 3):
         with writing(output) as held:
             assert held.lease == number
-    assert len(list(Path(output.root, "leases").iterdir())) == 1
+    assert len(list(Path(output.root, "_state/leases").iterdir())) == 1
 
 
 def far(lease: leases.Lease, **changes: object) -> leases.Lease:

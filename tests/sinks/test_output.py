@@ -7,22 +7,26 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.sinks.output import existing_output, open_output, refuse_nested
-from tests.sinks.tables import run_config
+from pipeline.sinks.output import begin, existing_output, open_output, refuse_nested
+from tests.sinks.tables import made, run_config
 
 
 def test_a_run_goes_on_in_its_own_folder(tmp_path: Path) -> None:
     config = run_config(str(tmp_path / "new" / "out"))
-    first = open_output(config, {"model_id": "tiny"})
-    assert open_output(config, {"model_id": "tiny"}) == first
+    first = made(config, {"model_id": "tiny"})
+    assert open_output(config, {"model_id": "tiny"}) == begin(first) == first
     read = existing_output(str(tmp_path / "new" / "out"))
-    assert (read.fingerprint, read.settings) == (first.fingerprint, first.settings)
+    assert (read.fingerprint, read.settings, read.run) == (
+        first.fingerprint,
+        first.settings,
+        first.run,
+    )
     assert pickle.loads(pickle.dumps(first)) == first
 
 
 def test_the_output_of_another_config_is_refused_with_the_difference(tmp_path: Path) -> None:
     path = str(tmp_path / "out")
-    open_output(run_config(path), {"weights_hash": "aa"})
+    made(run_config(path), {"weights_hash": "aa"})
     other = run_config(path, mask={"threshold": 0.4}, run={"chunk_rows": 4, "limit": 5})
     with pytest.raises(UsageError) as refused:
         open_output(other, {"weights_hash": "bb"})
@@ -35,14 +39,35 @@ def test_the_output_of_another_config_is_refused_with_the_difference(tmp_path: P
     ]
 
 
+def test_of_two_runs_that_begin_at_once_one_is_refused(tmp_path: Path) -> None:
+    path = str(tmp_path / "out")
+    first, second = (open_output(run_config(path, run={"seed": seed})) for seed in (1, 2))
+    begin(first)
+    with pytest.raises(UsageError, match=r"run.seed: 1 → 2"):
+        begin(second)
+    assert existing_output(path).settings["run"]["seed"] == 1
+
+
+def test_one_input_is_one_run_wherever_the_command_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+    here = open_output(run_config("out", input={"path": "in"}))
+    assert here.run == open_output(run_config("elsewhere", input={"path": "in"})).run
+    monkeypatch.chdir(tmp_path / "b")
+    assert here.run != open_output(run_config("out", input={"path": "in"})).run
+
+
 def test_what_does_not_change_results_may_change(tmp_path: Path) -> None:
     path = str(tmp_path / "out")
-    open_output(run_config(path))
-    open_output(run_config(path, run={"chunk_rows": 4, "actors": 3}))
+    made(run_config(path))
+    made(run_config(path, run={"chunk_rows": 4, "actors": 3}))
 
 
 def test_looking_makes_nothing(tmp_path: Path) -> None:
-    open_output(run_config(str(tmp_path / "out")), create=False)
+    open_output(run_config(str(tmp_path / "out")))
     assert not list(tmp_path.iterdir())
 
 
@@ -50,13 +75,15 @@ def test_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").write_bytes(b"")
     with pytest.raises(UsageError, match=r"not empty \(it has holiday.jpg\)"):
         open_output(run_config(str(tmp_path)))
-    with pytest.raises(UsageError, match=r"no run.json there"):
+    with pytest.raises(UsageError, match=r"no _state/run.json there"):
         existing_output(str(tmp_path))
 
 
-@pytest.mark.parametrize("content", ["{", "[]", json.dumps({"format": 99})])
-def test_a_damaged_run_json_is_told(tmp_path: Path, content: str) -> None:
-    (tmp_path / "run.json").write_text(content)
+@pytest.mark.parametrize("name", ["run.json", "_state/run.json"])
+@pytest.mark.parametrize("content", ["{", "[]", json.dumps({"format": 1})])
+def test_a_damaged_or_older_run_json_is_told(tmp_path: Path, content: str, name: str) -> None:
+    (tmp_path / "_state").mkdir()
+    (tmp_path / name).write_text(content)
     with pytest.raises(UsageError, match=r"run.json: not "):
         existing_output(str(tmp_path))
 
@@ -64,14 +91,17 @@ def test_a_damaged_run_json_is_told(tmp_path: Path, content: str) -> None:
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
-        ("/sys/diffedit-out", "permission denied; check the folder's owner and mode"),
-        ("/dev/null/out", "Not a directory"),
+        (
+            "/sys/diffedit-out",
+            "write the output: permission denied; check the folder's owner and mode",
+        ),
+        ("/dev/null/out", "look at the output: Not a directory"),
     ],
 )
 def test_no_way_to_write_is_one_clear_line(path: str, reason: str) -> None:
     with pytest.raises(UsageError) as refused:
-        open_output(run_config(path))
-    assert str(refused.value) == f"{path}: cannot write the output: {reason}"
+        made(run_config(path))
+    assert str(refused.value) == f"{path}: cannot {reason}"
 
 
 @pytest.mark.parametrize(

@@ -8,21 +8,23 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.engine.tally import Tally
-from pipeline.errors import RunError
+from pipeline.errors import BugError, RunError, UsageError
 from pipeline.rows import Chunk, Spent
-from pipeline.sinks.commits import load_progress, read_commits
-from pipeline.sinks.output import Output, open_output
+from pipeline.sinks import part
+from pipeline.sinks.commits import create_commit, load_progress, read_commits
+from pipeline.sinks.layout import ChunkName
+from pipeline.sinks.output import Output
 from pipeline.sinks.part import runs, write_part
 from pipeline.sinks.sweep import sweep
 from pipeline.sinks.verify import verify
-from tests.sinks.tables import chunk_table, died, edited, passed, run_config, table
+from tests.sinks.tables import chunk_table, died, edited, made, passed, run_config, table
 
 MODEL = {"model": "tiny", "weights": "ab12"}
 
 
 @pytest.fixture
 def output(tmp_path: Path) -> Output:
-    return open_output(run_config(str(tmp_path / "out")), MODEL)
+    return made(run_config(str(tmp_path / "out")), MODEL)
 
 
 class Shard:
@@ -33,6 +35,15 @@ class Shard:
 def files(output: Output) -> dict[str, bytes]:
     root = Path(output.root)
     return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def contents(output: Output) -> set[tuple[str, bytes]]:
+    """The parts, whatever the attempt's token in their names."""
+    return {
+        (name.rpartition("-")[0], data)
+        for name, data in files(output).items()
+        if not name.startswith("_state")
+    }
 
 
 def test_a_part_counts_what_it_wrote(output: Output) -> None:
@@ -67,19 +78,20 @@ def test_a_dead_letter_keeps_every_input_column(output: Output) -> None:
 
 
 def test_the_same_rows_give_the_same_bytes(output: Output, tmp_path: Path) -> None:
-    other = open_output(run_config(str(tmp_path / "other")), MODEL)
+    other = made(run_config(str(tmp_path / "other")), MODEL)
     write_part(output, chunk_table("a/00.tar", 0))
     write_part(other, chunk_table("a/00.tar", 0))
-    assert files(output) == files(other)
+    assert contents(output) == contents(other)
 
 
 def test_the_time_it_took_stands_in_the_record_alone(output: Output, tmp_path: Path) -> None:
-    other = open_output(run_config(str(tmp_path / "other")), MODEL)
+    other = made(run_config(str(tmp_path / "other")), MODEL)
     rows = chunk_table("a/00.tar", 0)
     commit = write_part(output, Spent(2.5, 0.25).noted(rows))
     assert (commit.model_seconds, commit.idle_seconds) == (2.5, 0.25)
     assert [commit] == list(read_commits(output))
-    assert write_part(other, rows).files == commit.files
+    write_part(other, rows)
+    assert contents(output) == contents(other)
     assert Tally(1).idle_share is None
     assert Tally(1).add(commit).add(commit).idle_share == 0.5 / 5.5
 
@@ -93,18 +105,20 @@ def test_a_committed_chunk_is_not_written_again(output: Output) -> None:
 
 def test_an_attempt_that_was_killed_leaves_nothing_behind_the_next(output: Output) -> None:
     write_part(output, chunk_table("a/00.tar", 0))
-    for record in Path(output.root, "commits").rglob("*.json"):
+    for record in Path(output.root, "_state/commits").rglob("*.json"):
         record.unlink()
-    commit = write_part(output, table([edited("a/00.tar", 0, 0, "blue")]))
-    assert commit.dead == 0 and not list(Path(output.root, "dead").iterdir())
-    assert not verify(output).problems
+    commit = write_part(output, chunk_table("a/00.tar", 0))
+    assert len(sweep(output, load_progress(output))) == 3
+    assert not verify(output).problems and {f.path for f in commit.files} == {
+        name for name in files(output) if not name.startswith("_state")
+    }
 
 
 def test_an_edit_that_vanished_between_plan_and_write_is_a_bug(output: Output) -> None:
-    with pytest.raises(AssertionError, match=r"\[3\]"):
+    with pytest.raises(BugError, match=r"\[3\]"):
         write_part(output, table([edited("a", 0, 3, "blue", planned=2)]))
     twice = edited("a", 0, 3, "blue")
-    with pytest.raises(AssertionError):
+    with pytest.raises(BugError):
         write_part(output, table([twice, twice]))
     assert not list(read_commits(output))
 
@@ -116,7 +130,7 @@ def test_a_chunk_with_nothing_to_write_is_committed_too(output: Output) -> None:
 
 
 def test_without_webdataset_there_is_no_tar(tmp_path: Path) -> None:
-    output = open_output(run_config(str(tmp_path / "out"), output={"webdataset": False}))
+    output = made(run_config(str(tmp_path / "out"), output={"webdataset": False}))
     write_part(output, chunk_table("a", 0))
     assert not Path(output.root, "webdataset").exists()
     assert not verify(output).problems
@@ -129,7 +143,7 @@ def test_hostile_names_stay_inside_the_output(output: Output) -> None:
     (tar,) = Path(output.root, "webdataset").iterdir()
     with tarfile.open(tar) as opened:
         for name in opened.getnames():
-            assert ".." not in name and name.count("/") == 2 and name.isprintable()
+            assert ".." not in name and "/" not in name and name.isprintable()
 
 
 def test_a_full_disk_ends_the_run_with_one_line(output: Output, monkeypatch) -> None:
@@ -143,7 +157,7 @@ def test_a_full_disk_ends_the_run_with_one_line(output: Output, monkeypatch) -> 
     with pytest.raises(RunError, match=r"cannot write a part: No space left on device$"):
         write_part(output, chunk_table("a", 0))
     monkeypatch.undo()
-    assert list(files(output)) == ["run.json"]
+    assert list(files(output)) == ["_state/run.json"]
 
 
 def test_runs_of_ordinals() -> None:
@@ -151,10 +165,10 @@ def test_runs_of_ordinals() -> None:
     assert runs([0, 1, 2, 5, 7, 8]) == [(0, 2), (5, 5), (7, 8)]
 
 
-def test_resume_knows_what_is_done_from_the_listing_alone(output: Output) -> None:
+def test_resume_knows_what_is_done_from_a_listing_and_a_record_a_shard(output: Output) -> None:
     write_part(output, chunk_table("a", 0))
     write_part(output, chunk_table("a", 2, last=True))
-    for record in Path(output.root, "commits").rglob("*.json"):
+    for record in Path(output.root, "_state/commits").rglob("00000-*.json"):
         record.write_bytes(b"")
     progress = load_progress(output)
     assert list(progress.done(Shard("a"))) == [0, 2] and not progress.finished(Shard("a"))
@@ -164,26 +178,50 @@ def test_resume_knows_what_is_done_from_the_listing_alone(output: Output) -> Non
 
 
 def test_a_shard_that_changed_is_refused(output: Output) -> None:
-    from pipeline.errors import UsageError
-
     write_part(output, chunk_table("a/00.tar", 0))
     with pytest.raises(UsageError, match=r"shard a/00.tar changed .* v1, now v2"):
         load_progress(output).done(Shard("a/00.tar", "v2"))
 
 
-def test_sweep_removes_uncommitted_parts_and_nothing_else(output: Output) -> None:
+def attempt_without_record(output: Output, chunk: int) -> None:
+    """The files of an attempt at `chunk` that never committed."""
+    (shard,) = Path(output.root, "_state/commits").iterdir()
+    write_part(output, chunk_table("a", chunk))
+    (shard / f"{chunk:05d}-r0.json").unlink()
+
+
+def test_sweep_removes_what_can_never_count_and_nothing_else(output: Output) -> None:
     write_part(output, chunk_table("a", 0))
-    kept = files(output)
+    attempt_without_record(output, 1)
+    waiting = files(output)
+    assert sweep(output, load_progress(output)) == []
     write_part(output, chunk_table("a", 1))
-    for record in Path(output.root, "commits").rglob("00001-*.json"):
-        record.unlink()
-    Path(output.root, "edits", ".a-00009.parquet.12345678.tmp").write_bytes(b"half")
-    notes = Path(output.root, "edits", "notes.txt")
-    notes.write_text("mine")
+    attempt_without_record(output, 2)
+    standing = files(output)
+    part = next(Path(output.root, "edits").glob("*-00000-r0-*"))
+    half = part.with_name(f".{part.name}.12345678.tmp")
+    half.write_bytes(b"half")
+    Path(output.root, "edits", "notes.txt").write_text("mine")
     removed = sweep(output, load_progress(output))
-    assert len(removed) == 4
-    notes.unlink()
-    assert files(output) == kept
+    assert len(removed) == 4 and f"edits/{half.name}" in removed
+    orphans = {name for name in waiting if "-00001-" in name}
+    assert set(removed) - {f"edits/{half.name}"} == orphans
+    assert files(output).keys() == standing.keys() - orphans | {"edits/notes.txt"}
+
+
+def test_of_two_attempts_at_a_chunk_one_counts(output: Output) -> None:
+    first = write_part(output, chunk_table("a", 0))
+    rows = chunk_table("a", 0)
+    attempt = part._written(output, Chunk.of(rows), ChunkName(first.name.shard_id, 0), rows, None)
+    assert not create_commit(output, attempt) and part._lost(output, attempt, None) == first
+    assert not verify(output).problems and not verify(output).warnings[1:]
+    assert len(list(Path(output.root, "edits").iterdir())) == 1
+
+
+def test_a_shard_of_two_versions_is_refused_by_the_writer(output: Output) -> None:
+    write_part(output, chunk_table("a", 0))
+    with pytest.raises(UsageError, match=r"shard a changed .* v1, now v2"):
+        write_part(output, chunk_table("a", 1, version="v2"))
 
 
 def test_chunk_of_a_table() -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline.sinks.output import Output, open_output
+from pipeline.sinks.output import Output
 from pipeline.sinks.part import write_part
-from tests.sinks.tables import chunk_table, run_config
+from tests.sinks.tables import chunk_table, made, run_config
 
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory: pytest.TempPathFactory) -> Output:
-    output = open_output(run_config(str(tmp_path_factory.mktemp("readers") / "out")))
+    output = made(run_config(str(tmp_path_factory.mktemp("readers") / "out")))
     for chunk in range(2):
         write_part(output, chunk_table("shop/00.tar", chunk, last=chunk == 1))
     return output
@@ -69,7 +69,7 @@ def test_pandas(output: Output) -> None:
 
 
 def test_plain_tar(output: Output) -> None:
-    shard = next(Path(output.root, "webdataset").glob("*-00000.tar"))
+    shard = next(Path(output.root, "webdataset").glob("*-00000-*.tar"))
     listed = subprocess.run(["tar", "-tf", shard], capture_output=True, text=True, check=True)
     names = listed.stdout.splitlines()
     assert len(names) == 12
