@@ -151,6 +151,13 @@ def test_a_large_profile_of_a_jpeg_comes_in_pieces() -> None:
     assert close(found, expected((200, 120, 40), P3, None), 4)
 
 
+def test_a_profile_of_many_megabytes_in_a_png() -> None:
+    profile = matrix_profile(P3, D65, None)
+    noise = np.random.default_rng(0).bytes(3 << 20)
+    profile = struct.pack(">I", len(profile) + len(noise)) + profile[4:] + noise
+    assert close(rgb(png(COLOURS, 8, 2, iccp(profile))), expected(COLOURS, P3, None))
+
+
 # --- grey
 
 
