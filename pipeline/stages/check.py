@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from PIL import Image
 
 from pipeline.config import Bound, RunConfig
 from pipeline.errors import RowError
 from pipeline.images.decode import decode
+from pipeline.metrics._pair import Pair
 from pipeline.rows import conform, result_schema
 from pipeline.stages.guard import as_row_error
 from pipeline.stages.plan import failed
 
-Score = Callable[[Any, Any, Any], float]
+Score = Callable[[Pair], float]
 
 
 class Check:
@@ -52,9 +50,11 @@ class Check:
     def _scores(self, row: dict[str, Any], scores: dict[str, Score]) -> dict[str, float]:
         if not scores:
             return {}
-        source = decode(row["image"], self._max_pixels)
-        edited, mask = _pixels(row["edited"]), _pixels(row["mask"])
-        return {name: float(score(source, edited, mask)) for name, score in scores.items()}
+        source, edited, mask = (
+            decode(row[column], self._max_pixels) for column in ("image", "edited", "mask")
+        )
+        pair = Pair.of(source, edited, mask.rgb[..., 0])
+        return {name: float(score(pair)) for name, score in scores.items()}
 
     def _reject(self, values: dict[str, float]) -> None:
         for name, bound in self._keep.items():
@@ -69,7 +69,3 @@ def _narrow(table: pa.Table) -> list[dict[str, Any]]:
     wanted = ["image", "edited", "mask", "mask_area", "error_stage", "error_kind", "error_message"]
     rows: list[dict[str, Any]] = table.select(wanted).to_pylist()
     return rows
-
-
-def _pixels(encoded: bytes) -> Any:
-    return np.asarray(Image.open(io.BytesIO(encoded)))

@@ -136,7 +136,7 @@ PICTURES: list[tuple[str, str, Callable[[], bytes], str]] = [
         "invisible",
         "PNG, wholly transparent",
         lambda: encoded(see_through((0, 0, 0, 0)), "PNG"),
-        "edited",
+        "invisible",
     ),
     ("animated-gif", "animated GIF", lambda: animation("GIF"), "edited"),
     ("animated-webp", "animated WebP", lambda: animation("WEBP"), "edited"),
