@@ -115,17 +115,18 @@ class Edit:
             torch.set_num_threads(threads(self._config))
             result = diffedit(self._model, images, targets, seeds, self._settings)
         sources = [jobs[target.image] for target in targets]
-        outcomes = list(pool.map(self._outcome, sources, targets, result.edits))
+        seen = [images[target.image] for target in targets]
+        outcomes = list(pool.map(self._outcome, sources, targets, result.edits, seen))
         grouped: list[list[Outcome]] = [[] for _ in jobs]
         for target, outcome in zip(targets, outcomes, strict=True):
             grouped[target.image].append(outcome)
         return grouped
 
-    def _outcome(self, job: Job, target: Target, edited: Edited) -> Outcome:
+    def _outcome(self, job: Job, target: Target, edited: Edited, seen: Tensor) -> Outcome:
         if edited.error:
             return edited.error
         try:
-            picture, mask = self._pasted(job, edited)
+            picture, mask = self._pasted(job, edited, seen)
             state = edited.state if mask.any() else "empty"  # of what can be seen
             if state == "empty" and self._config.mask.on_empty == "dead":
                 return RowError(
@@ -149,7 +150,7 @@ class Edit:
         except Exception as error:
             return as_row_error(error)
 
-    def _pasted(self, job: Job, edited: Edited) -> tuple[Picture, Plane]:
+    def _pasted(self, job: Job, edited: Edited, seen: Tensor) -> tuple[Picture, Plane]:
         """The edited picture and its mask, (H, W) uint8, of the photo's own size."""
         rgb, alpha = job.picture.rgb, job.picture.alpha
         if edited.image is None:
@@ -157,7 +158,7 @@ class Edit:
             return job.picture, mask if alpha is None else np.where(alpha > 0, mask, np.uint8(0))
         how = self._config.edit
         rgb, mask = paste_back(
-            rgb, edited.image, edited.outline, how.paste_back, how.feather, alpha
+            rgb, edited.image, edited.outline, how.paste_back, how.feather, alpha, seen
         )
         return Picture(rgb, alpha), mask
 
