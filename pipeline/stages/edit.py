@@ -28,10 +28,11 @@ from pipeline.images.decode import decode
 from pipeline.images.encode import encode_edited, encode_mask
 from pipeline.images.paste import paste_back
 from pipeline.images.picture import Picture, Plane
-from pipeline.rows import ERROR, RESULT, Spent, conform, result_schema
+from pipeline.rows import ERROR, Spent, conform, result_schema
 from pipeline.section import build
 from pipeline.stages.guard import as_row_error, guarded
 from pipeline.stages.plan import failed
+from pipeline.stages.score import scored
 from pipeline.stages.turn import Turn
 
 Row = dict[str, Any]
@@ -86,7 +87,7 @@ class Edit:
             for i, job in enumerate(jobs)
             if isinstance(job, RowError)
         }
-        return spent.noted(_exploded(table, rows, outcomes))
+        return spent.noted(_exploded(table, rows, outcomes, self._config.check.scores))
 
     def _job(self, index: int, row: Row) -> Job | RowError | None:
         if row["error_kind"] is not None or not row["edits"]:
@@ -146,6 +147,7 @@ class Edit:
                 "mask_state": state,
                 "model": self._model.name,
                 "weights": self._model.weights,
+                **scored(self._config.check.scores, job.picture, picture, mask),
             }
         except Exception as error:
             return as_row_error(error)
@@ -183,7 +185,12 @@ def _each(job: Job, outcome: list[Outcome] | RowError) -> list[Outcome]:
     return [outcome] * len(job.edits) if isinstance(outcome, RowError) else outcome
 
 
-def _exploded(table: pa.Table, rows: Sequence[Row], outcomes: dict[int, list[Outcome]]) -> pa.Table:
+def _exploded(
+    table: pa.Table,
+    rows: Sequence[Row],
+    outcomes: dict[int, list[Outcome]],
+    scores: Sequence[str] = (),
+) -> pa.Table:
     """One row a planned edit; an image that failed or passed before keeps its one row."""
     taken: list[int] = []
     filled: list[Row] = []
@@ -198,11 +205,12 @@ def _exploded(table: pa.Table, rows: Sequence[Row], outcomes: dict[int, list[Out
     # Slices share the source's bytes, however many edits an image has; `take` would repeat them
     # in one array, and an array of binary values ends at 2 GiB.
     exploded = pa.concat_tables([kept.slice(index, 1) for index in taken])
-    for field in (*RESULT, *ERROR):
+    schema = result_schema(scores)
+    for field in schema:
         if field.name not in exploded.column_names:
             values = [row.get(field.name) for row in filled]
             exploded = exploded.append_column(field, pa.array(values, field.type))
-    return conform(exploded, result_schema(()))
+    return conform(exploded, schema)
 
 
 def _named(edit: Row) -> Row:

@@ -1,0 +1,22 @@
+"""The scores of an edit, while its pictures are at hand. Knows no metric from inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from pipeline.images.picture import Picture, Plane
+from pipeline.metrics._pair import Pair
+from pipeline.stages.guard import as_row_error
+from pipeline.stages.plan import failed
+
+
+def scored(names: Sequence[str], source: Picture, edited: Picture, mask: Plane) -> dict[str, Any]:
+    """A column `score_<name>` for each of `names`; a score that cannot be taken fails the row."""
+    pair = Pair(source, edited, mask)
+    try:
+        modules = {name: import_module(f"pipeline.metrics.{name}") for name in names}
+        return {f"score_{name}": float(m.score(pair)) for name, m in modules.items()}
+    except Exception as error:
+        return failed("check", as_row_error(error))
