@@ -57,8 +57,10 @@ class Output(Section):
     path: str = Field(description="Folder or s3:// prefix of this run; made if missing.")
     storage: Storage = Storage()
     webdataset: bool = Field(True, description="Write WebDataset tar shards beside the Parquet.")
-    image_format: Literal["png", "webp"] = Field(
-        "png", description="Lossless format of edited images; webp is smaller and slower."
+    image_format: Literal["source", "jpeg", "png", "webp"] = Field(
+        "source",
+        description="Of edited images. source: a JPEG stays one, its untouched blocks copied; "
+        "WebP stays WebP and all else becomes PNG, without loss. png, webp: lossless.",
     )
 
 

@@ -29,29 +29,24 @@ class Pair:
     source: Picture
     edited: Picture
     mask: Plane  # (H, W), above 0 where edited
+    may_differ: Plane  # (H, W), above 0 where `edited` may differ: at least where it is edited
 
     @cached_property
     def box(self) -> Region:
         """Around the mask; of no pixels where it is empty."""
-        sides = []
-        for axis in (1, 0):
-            touched = np.flatnonzero(self.mask.any(axis=axis))
-            sides.append(
-                slice(int(touched[0]), int(touched[-1]) + 1) if touched.size else slice(0, 0)
-            )
-        return sides[0], sides[1]
+        return _box(self.mask)
 
     @cached_property
     def same_background(self) -> bool:
         """Whether no byte differs outside of the mask where anything is seen."""
-        rows, columns = self.box
+        rows, columns = box = _box(self.may_differ)
         source, edited = self.source.rgb, self.edited.rgb
         across = slice(None)
         around = [(slice(0, rows.start), across), (slice(rows.stop, None), across)]
         around += [(rows, slice(0, columns.start)), (rows, slice(columns.stop, None))]
         return not any(self._differs(part) for part in around) and not any(
             bool((_unequal(source[part], edited[part]) & self.outside(part)).any())
-            for part in self._bands(self.box)
+            for part in self._bands(box)
         )
 
     def _differs(self, part: Region) -> bool:
@@ -61,8 +56,8 @@ class Pair:
         return bool((unequal & (self.source.alpha[part] > 0)).any())
 
     def outside(self, part: Region) -> Bools:
-        """Of a part of the pictures: not in the mask, and not transparent. It is (h, w)."""
-        outside: Bools = np.asarray(self.mask[part] == 0)
+        """Of a part of the pictures, (h, w): what may not differ, and is not transparent."""
+        outside: Bools = np.asarray(self.may_differ[part] == 0)
         return outside if self.source.alpha is None else outside & (self.source.alpha[part] > 0)
 
     def seen(self, part: Region) -> tuple[Pixels, Pixels]:
@@ -123,6 +118,14 @@ class Pair:
     def bands(self) -> Iterator[Region]:
         """Both pictures whole, some rows at a time."""
         return self._bands((slice(0, self.mask.shape[0]), slice(0, self.mask.shape[1])))
+
+
+def _box(mask: Plane) -> Region:
+    sides = []
+    for axis in (1, 0):
+        touched = np.flatnonzero(mask.any(axis=axis))
+        sides.append(slice(int(touched[0]), int(touched[-1]) + 1) if touched.size else slice(0, 0))
+    return sides[0], sides[1]
 
 
 def _unequal(one: Pixels, other: Pixels) -> Bools:

@@ -25,7 +25,8 @@ from pipeline.diffusion.settings import Settings, Target
 from pipeline.errors import RowError
 from pipeline.images.bucket import bucket, to_model
 from pipeline.images.decode import decode
-from pipeline.images.encode import encode_edited, encode_mask
+from pipeline.images.encode import FRESH, encode_edited, encode_mask
+from pipeline.images.original import Original
 from pipeline.images.paste import paste_back
 from pipeline.images.picture import Picture, Plane
 from pipeline.rows import ERROR, Spent, conform, result_schema
@@ -39,7 +40,6 @@ Row = dict[str, Any]
 Outcome = Row | RowError
 """The result columns of one planned edit, or why there are none."""
 
-CODEC_THREADS = 4
 BATCH = 64
 """Images edited together at most: every level of their inversions is held on the device."""
 
@@ -50,6 +50,7 @@ class Job:
 
     index: int  # of its row in the table
     edits: Sequence[Row]
+    data: bytes  # of the source's file
     picture: Picture  # at the photo's own size
     size: tuple[int, int]  # (width, height) that the model sees
     seed: int
@@ -75,7 +76,7 @@ class Edit:
         rows = table.to_pylist()
         outcomes: dict[int, list[Outcome]] = {}
         spent = Spent()
-        with ThreadPoolExecutor(CODEC_THREADS) as pool:
+        with ThreadPoolExecutor(threads(self._config)) as pool:
             jobs = list(pool.map(self._job, range(len(rows)), rows))
             for size_jobs in _by_size([job for job in jobs if isinstance(job, Job)]):
                 done = guarded(size_jobs, lambda batch: self._edit(batch, pool, spent))
@@ -98,7 +99,7 @@ class Edit:
         except Exception as error:
             return as_row_error(error)
         seed = row_seed(self._config.run.seed, row["shard"], row["key"])
-        return Job(index, row["edits"], picture, size, seed)
+        return Job(index, row["edits"], row["image"], picture, size, seed)
 
     def _edit(
         self, jobs: Sequence[Job], pool: ThreadPoolExecutor, spent: Spent
@@ -115,15 +116,21 @@ class Edit:
             # and on one machine a run must give the same bytes with Ray and without.
             torch.set_num_threads(threads(self._config))
             result = diffedit(self._model, images, targets, seeds, self._settings)
-        sources = [jobs[target.image] for target in targets]
-        seen = [images[target.image] for target in targets]
-        outcomes = list(pool.map(self._outcome, sources, targets, result.edits, seen))
-        grouped: list[list[Outcome]] = [[] for _ in jobs]
-        for target, outcome in zip(targets, outcomes, strict=True):
-            grouped[target.image].append(outcome)
-        return grouped
+        edits: list[list[tuple[Target, Edited]]] = [[] for _ in jobs]
+        for target, edited in zip(targets, result.edits, strict=True):
+            edits[target.image].append((target, edited))
+        return list(pool.map(self._finished, jobs, images, edits))
 
-    def _outcome(self, job: Job, target: Target, edited: Edited, seen: Tensor) -> Outcome:
+    def _finished(
+        self, job: Job, seen: Tensor, edits: Sequence[tuple[Target, Edited]]
+    ) -> list[Outcome]:
+        """One photo's outcomes, by one thread: what its edits share is made once and then freed."""
+        original = Original(job.data)
+        return [self._outcome(job, original, seen, *edit) for edit in edits]
+
+    def _outcome(
+        self, job: Job, original: Original, seen: Tensor, target: Target, edited: Edited
+    ) -> Outcome:
         if edited.error:
             return edited.error
         try:
@@ -133,24 +140,32 @@ class Edit:
                 return RowError(
                     "empty_mask", "nothing to edit was found, and mask.on_empty is dead"
                 )
-            width, height = picture.size
             return {
                 "mask_strength": target.mask_strength,
                 "encoding_ratio": target.encoding_ratio,
                 "guidance_scale": target.guidance_scale,
                 "seed": job.seed,
-                "edited": encode_edited(picture, self._config.output.image_format),
-                "mask": encode_mask(mask),
-                "width": width,
-                "height": height,
+                "width": picture.size[0],
+                "height": picture.size[1],
                 "mask_area": float((mask > 127).mean()),
                 "mask_state": state,
                 "model": self._model.name,
                 "weights": self._model.weights,
-                **scored(self._config.check.scores, job.picture, picture, mask),
+                **self._written(job, original, picture, mask),
             }
         except Exception as error:
             return as_row_error(error)
+
+    def _written(self, job: Job, original: Original, picture: Picture, mask: Plane) -> Row:
+        """The files of an edit, and its scores."""
+        wanted = self._config.output.image_format
+        everywhere = self._config.edit.paste_back == "none" and picture is not job.picture
+        file = encode_edited(picture, mask, original, wanted, everywhere)
+        shown = decode(file.data, mask.size) if file.encoding.startswith(FRESH) else picture
+        names = self._config.check.scores
+        scores = scored(names, job.picture, shown, mask, file.mask)
+        files = {"edited": file.data, "encoding": file.encoding, "mask": encode_mask(file.mask)}
+        return files | scores
 
     def _pasted(self, job: Job, edited: Edited, seen: Tensor) -> tuple[Picture, Plane]:
         """The edited picture and its mask, (H, W) uint8, of the photo's own size."""
@@ -170,7 +185,7 @@ def _seen(job: Job) -> Tensor:
 
 
 def threads(config: RunConfig) -> int:
-    """CPU threads that the model of one actor computes with."""
+    """CPU threads of one actor: for its model, and as many for reading and writing pictures."""
     return max(1, round(config.run.cpus_per_actor or (os.cpu_count() or 1) / config.run.actors[1]))
 
 

@@ -26,7 +26,7 @@ SCORES = [
 
 
 def pair(source: Picture, edited: Picture, mask: Picture, alpha: Picture | None = None) -> Pair:
-    return Pair(Decoded(source, alpha), Decoded(edited, alpha), mask)
+    return Pair(Decoded(source, alpha), Decoded(edited, alpha), mask, mask)
 
 
 def noise(height: int = 32, width: int = 40, seed: int = 0) -> Picture:
