@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -54,7 +55,11 @@ class Check:
             return {}
         source = decode(row["image"], self._max_pixels)
         edited, mask = _pixels(row["edited"]), _pixels(row["mask"])
-        return {name: float(score(source, edited, mask)) for name, score in scores.items()}
+        values = {name: float(score(source, edited, mask)) for name, score in scores.items()}
+        for name, value in values.items():
+            if not math.isfinite(value):  # it would pass every bound, and JSON cannot hold it
+                raise RowError("nan", f"the score {name} is {value}")
+        return values
 
     def _reject(self, values: dict[str, float]) -> None:
         for name, bound in self._keep.items():
