@@ -80,9 +80,10 @@ def idle(tally: Tally) -> str:
 
 def counts(tally: Tally) -> str:
     """Counts that add up, and the commonest reasons of dead letters."""
+    removed = f" + removed {tally.removed}" if tally.removed else ""
     lines = [
         f"{tally.rows} images: planned {tally.planned} = "
-        f"written {tally.written} + dead {tally.dead}; passed {tally.passed}"
+        f"written {tally.written} + dead {tally.dead}{removed}; passed {tally.passed}"
     ]
     if tally.dead:
         lines.append(f"dead letters, {tally.commonest()}")

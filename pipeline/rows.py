@@ -4,6 +4,9 @@ A table holds one chunk (see `Chunk`) and travels whole from the reader to the w
 edit stage a row is one source image with a list of planned edits; from there on a row is one
 planned edit. A row that failed stays in its table with `error_stage`, `error_kind` and
 `error_message` set; every later stage passes it on untouched and the writer makes it a dead letter.
+
+Numbers that a person types are float64, so that `encoding_ratio == 0.8` finds rows in every reader;
+measured ones (scores, `mask_area`) are float32.
 """
 
 from __future__ import annotations
@@ -42,9 +45,9 @@ EDIT_TYPE = pa.struct(
         pa.field("name", pa.string()),  # unique among the image's edits
         pa.field("source_prompt", pa.string()),  # may be empty (DiffEdit, section 3.1)
         pa.field("target_prompt", pa.string()),
-        pa.field("mask_strength", pa.float32()),  # null: the config's
-        pa.field("encoding_ratio", pa.float32()),  # null: the config's
-        pa.field("guidance_scale", pa.float32()),  # null: the config's
+        pa.field("mask_strength", pa.float64()),  # null: the config's
+        pa.field("encoding_ratio", pa.float64()),  # null: the config's
+        pa.field("guidance_scale", pa.float64()),  # null: the config's
     ]
 )
 
@@ -62,10 +65,10 @@ RESULT = pa.schema(
         pa.field("edit", pa.string()),  # name of the edit; null: the whole row failed or passed
         pa.field("source_prompt", pa.string()),
         pa.field("target_prompt", pa.string()),
-        pa.field("mask_strength", pa.float32()),
-        pa.field("encoding_ratio", pa.float32()),
-        pa.field("guidance_scale", pa.float32()),
-        pa.field("seed", pa.int64()),  # of the row's noise maps
+        pa.field("mask_strength", pa.float64()),
+        pa.field("encoding_ratio", pa.float64()),
+        pa.field("guidance_scale", pa.float64()),
+        pa.field("seed", pa.int64()),  # of the row's noise maps; below 2**53
         pa.field("edited", pa.binary()),  # encoded, output.image_format, the source's own size
         pa.field("mask", pa.binary()),  # PNG, mode L, 255 = edited, the source's own size
         pa.field("width", pa.int32()),

@@ -18,6 +18,7 @@ from pipeline.section import build
 from pipeline.sinks.commits import load_progress
 from pipeline.sinks.lease import writing
 from pipeline.sinks.output import Output, begin, open_output, refuse_nested
+from pipeline.sinks.publish import describe, publish
 from pipeline.sinks.sweep import sweep
 from pipeline.sources._chunks import require_columns
 from pipeline.sources._shard import Source
@@ -42,13 +43,15 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
         return tally
     with interruptible(), writing(output) as output:
         output = begin(output)
+        describe(output)
         # What another run committed before it gave up the lease counts too.
         left = todo(shards, load_progress(output))
         if left:
             tally.expected_rows = expected_rows(source, left, config)
             tally = (_locally if local else _on_ray)(config, left, output, tally, watch, verbose)
         sweep(output, load_progress(output))
-    if tally.planned != tally.written + tally.dead:
+        publish(output)
+    if tally.planned != tally.written + tally.dead + tally.removed:
         raise BugError(f"planned {tally.planned}, but written {tally.written}, dead {tally.dead}")
     tally.check(final=True)
     return tally

@@ -16,7 +16,7 @@ EARLY = 200
 
 @dataclass
 class Tally:
-    """Sums of commits; `planned == written + dead` holds after each."""
+    """Sums of commits; `planned == written + dead + removed` holds after each."""
 
     max_dead_share: float
     expected_rows: int = 0  # about how many images there are to do
@@ -25,6 +25,7 @@ class Tally:
     planned: int = 0
     written: int = 0
     dead: int = 0
+    removed: int = 0
     passed: int = 0
     model_seconds: float = 0.0  # of all models, at work
     idle_seconds: float = 0.0  # of all models, waiting for their next chunk
@@ -37,6 +38,7 @@ class Tally:
         self.planned += commit.planned
         self.written += commit.written
         self.dead += commit.dead
+        self.removed += commit.removed
         self.passed += commit.passed
         self.model_seconds += commit.model_seconds
         self.idle_seconds += commit.idle_seconds

@@ -40,6 +40,7 @@ class PartFile(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     path: str  # below the output folder
+    rows: int
     bytes: int
     blake2b: str  # 32 hex digits
 
@@ -50,7 +51,7 @@ class PartFile(BaseModel):
 
 
 class Commit(BaseModel):
-    """What one chunk has become. `planned == written + dead`."""
+    """What one chunk has become. `planned == written + dead + removed`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -63,6 +64,7 @@ class Commit(BaseModel):
     planned: int  # edits that the planner counted
     written: int  # edits in `edits/`
     dead: int  # edits in `dead/`
+    removed_ids: list[str] = []  # edits and dead letters that were taken out, see `remove.py`
     passed: int  # source images that nothing was planned for
     ordinals: list[tuple[int, int]]  # of the source images: first and last of each run
     dead_ordinals: list[tuple[int, int]]  # of those with dead letters
@@ -76,6 +78,11 @@ class Commit(BaseModel):
     def name(self) -> ChunkName:
         """Whose record this is."""
         return ChunkName(layout.shard_id(self.shard), self.chunk, self.generation)
+
+    @property
+    def removed(self) -> int:
+        """How many were taken out."""
+        return len(self.removed_ids)
 
     def files_of(self, kind: str) -> list[PartFile]:
         """Those in the folder `kind`."""

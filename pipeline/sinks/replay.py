@@ -3,7 +3,7 @@
 A replay takes, chunk by chunk, the dead letters of chosen kinds and runs them again; `write_part`
 commits what they became, with the chunk's other letters as they were and its edits, as the chunk's
 next generation. Two replays of one chunk make the same generation, so one of them commits. Every
-letter stands in exactly one current part or has become edits: `planned == written + dead` holds
+letter stands in exactly one current part or has become edits: what was planned stays accounted for
 through any number of replays, killed ones too.
 
 Letters of the stage `read` are never replayed: what could not be read is not in the letter.
@@ -55,7 +55,8 @@ def merged(before: Commit, after: Commit) -> Commit:
         update={
             **sums,
             **same,
-            "planned": before.written + after.planned,
+            "planned": before.written + before.removed + after.planned,
+            "removed_ids": before.removed_ids,
             "passed": before.passed + after.passed,
             "files": [*living, *after.files],
         }
@@ -67,8 +68,9 @@ def since(before: Commit, after: Commit) -> Commit:
     sums = ("written", "passed", "model_seconds", "idle_seconds")
     more: dict[str, Any] = {name: getattr(after, name) - getattr(before, name) for name in sums}
     images = sum(last - first + 1 for first, last in before.dead_ordinals)
-    planned = after.planned - before.written
-    return after.model_copy(update={**more, "rows": images, "planned": planned})
+    planned = after.planned - before.written - before.removed
+    counts = {**more, "rows": images, "planned": planned, "removed_ids": []}
+    return after.model_copy(update=counts)
 
 
 def load(output: Output, commit: Commit, kinds: Collection[str]) -> tuple[pa.Table, pa.Table]:

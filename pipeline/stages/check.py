@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -54,7 +55,11 @@ class Check:
             decode(row[column], self._max_pixels) for column in ("image", "edited", "mask")
         )
         pair = Pair.of(source, edited, mask.rgb[..., 0])
-        return {name: float(score(pair)) for name, score in scores.items()}
+        values = {name: float(score(pair)) for name, score in scores.items()}
+        for name, value in values.items():
+            if not math.isfinite(value):  # it would pass every bound, and JSON cannot hold it
+                raise RowError("nan", f"the score {name} is {value}")
+        return values
 
     def _reject(self, values: dict[str, float]) -> None:
         for name, bound in self._keep.items():
