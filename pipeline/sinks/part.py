@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from pipeline import storage
 from pipeline.errors import RunError
-from pipeline.rows import Chunk, Spent
+from pipeline.rows import Chunk, PassedOver, Spent
 from pipeline.sinks import dead, layout, parquet, webdataset
 from pipeline.sinks.commits import Commit, PartFile, find_commit, write_commit
 from pipeline.sinks.lease import check_held
@@ -32,7 +32,7 @@ def write_part(output: Output, table: pa.Table) -> Commit:
     against the planner's count is an AssertionError: a bug in a stage.
     """
     with storage.explained(output.path, "write a part", raising=RunError):
-        chunk, spent = Chunk.of(table), Spent.of(table)
+        chunk, spent, passed_over = Chunk.of(table), Spent.of(table), PassedOver.of(table)
         committed = find_commit(output, chunk, output.replay)
         if committed:
             return committed
@@ -42,7 +42,8 @@ def write_part(output: Output, table: pa.Table) -> Commit:
             carried = untouched(output, chunk, table)
             table, planned = pa.concat_tables([table, carried]), planned + len(carried)
         commit = _write_files(output, chunk, table, planned)
-        commit = commit.model_copy(update={k: round(v, 3) for k, v in asdict(spent).items()})
+        seconds = {k: round(v, 3) for k, v in asdict(spent).items()}
+        commit = commit.model_copy(update={**seconds, "passed_over": passed_over})
         check_held(output)
         write_commit(output, chunk, commit)
         return commit

@@ -21,7 +21,7 @@ CAPTIONS = [f"a red mug {i}" for i in range(20)]
 def read(place: Place, data: bytes, **settings: Any) -> list[Member]:
     place.put("a.parquet", data)
     source = build(Config(**place.settings, **settings))
-    (shard,) = source.shards()
+    (shard,) = source.listing().shards
     members = list(source.members(shard))
     assert [m.ordinal for m in members] == list(range(len(members)))
     return members
@@ -89,7 +89,7 @@ def test_bad_cells_fail_their_rows_alone(local: Place) -> None:
     members = read(local, parquet(image=structs(images), caption=CAPTIONS[:4]), max_bytes=4000)
     assert kinds(members) == [None, "no_image", "too_large", None]
     assert members[2].image is None
-    members = read(local, parquet(image=IMAGES[:2], caption=[["a"], ["b"]]))
+    members = read(local, parquet(image=IMAGES[:2], caption=[True, False]))
     assert kinds(members) == ["wrong_type"] * 2
 
 
