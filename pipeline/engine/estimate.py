@@ -23,7 +23,7 @@ SAMPLE = 256
 """Rows looked at, of up to `SHARDS` shards that lie apart; the rest is extrapolated."""
 SHARDS = 8
 SMALL = 1 << 20
-"""Bytes of a shard that are looked at whatever their rows: they are one request."""
+"""Bytes of a file that are looked at whatever their rows: they are one request."""
 
 
 @dataclass(frozen=True)
@@ -119,26 +119,33 @@ def _looks(source: Source, shards: Sequence[Shard], limit: int | None) -> dict[s
 
 def _look(source: Source, shard: Shard, rows: int, limit: int | None) -> _Look:
     seen: list[Member] = []
-    for member in islice(source.members(shard), None if limit is None else limit):
-        if len(seen) >= rows and (seen[-1].share or 1) * shard.size > SMALL:
-            count = len(seen) / (seen[-1].share or 1)
+    share = 0.0
+    for member in islice(source.members(shard), limit):
+        small = shard.rows is None and share * shard.size <= SMALL
+        if len(seen) >= rows and not small:
+            count = len(seen) / share
             return _Look(seen, min(count, limit or count), False)
         seen.append(member)
+        share = member.share or 1.0
     return _Look(seen, len(seen), True)
 
 
 def _rows_left(looks: Mapping[str, _Look], left: Todo, config: RunConfig) -> int:
     """About how many rows are not committed."""
     guess = _guess(
-        [(looks[shard.path].count, shard.size) for shard, _ in left if shard.path in looks]
+        [(looks[shard.path].count, _weight(shard)) for shard, _ in left if shard.path in looks]
     )
     total = 0.0
     for shard, done in left:
         look = looks.get(shard.path)
-        count = look.count if look else float(shard.rows or guess(shard.size))
+        count = look.count if look else guess(_weight(shard))
         count = min(count, config.run.limit or count)
         total += max(0.0, count - _committed(count, done, config.run.chunk_rows))
     return round(total)
+
+
+def _weight(shard: Shard) -> int:
+    return shard.rows or shard.size
 
 
 def _committed(count: float, done: Iterable[int], chunk_rows: int) -> float:
@@ -147,9 +154,9 @@ def _committed(count: float, done: Iterable[int], chunk_rows: int) -> float:
 
 
 def _guess(looked_at: Sequence[tuple[float, int]]) -> Callable[[int], float]:
-    """Rows of a shard by its bytes, from the (rows, bytes) of others.
+    """Rows of a shard by its weight (images or bytes), from the (rows, weight) of others.
 
-    Shards of about equal rows are taken to be all so; otherwise rows go with bytes.
+    Shards of about equal rows are taken to be all so; otherwise rows go with weights.
     """
     counts = [count for count, _ in looked_at]
     densities = [count / max(1, size) for count, size in looked_at]

@@ -19,7 +19,7 @@ class Shard:
     size: int  # bytes (folder: of all its images), for estimates and progress
     version: str  # short: size or listing digest; another version is another content
     pin: str = ""  # the content as it was listed, as exactly as the storage tells; never stored
-    rows: int | None = None  # about how many members, where the listing tells
+    rows: int | None = None  # images, where the listing tells
     tables: tuple[str, ...] = ()  # of a folder: metadata tables in folders above it, nearest first
     tells: tuple[str, ...] = ()  # of all its tables: those whose rows without a folder it tells
 

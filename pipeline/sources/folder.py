@@ -204,7 +204,7 @@ def _shard(folder: str, infos: Sequence[Info], above: Sequence[Info], base: str)
         size=sum(pictures),
         version=_version(infos, above),
         pin=_pin(infos, above),
-        rows=None if above or table_of(infos) else len(pictures),
+        rows=len(pictures),
         tables=tuple(info["name"] for info in above),
     )
 
