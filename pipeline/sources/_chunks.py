@@ -13,6 +13,7 @@ from pyroaring import BitMap
 
 from pipeline.errors import RowError, RunError, UsageError
 from pipeline.rows import READ_SCHEMA, PassedOver
+from pipeline.sources import _text
 from pipeline.sources._shard import Member, Shard, Source
 
 LOOK, LOOK_AGAIN = 16, 256
@@ -113,6 +114,10 @@ def _seen(key: str, seen: set[int]) -> bool:
     return before
 
 
+def _storable(message: str) -> str:
+    return _text.clean(_text.utf8(message))  # names stand in it as they are in the input
+
+
 def _table(shard: Shard, index: int, members: list[Member], last: bool) -> pa.Table:
     rows = [
         {
@@ -127,7 +132,10 @@ def _table(shard: Shard, index: int, members: list[Member], last: bool) -> pa.Ta
             "columns": json.dumps(member.columns, ensure_ascii=False, allow_nan=False),
             "error_stage": "read" if member.error else None,
             "error_kind": member.error.kind if member.error else None,
-            "error_message": member.error.message if member.error else None,
+            # It may tell names as they are in the input.
+            "error_message": _text.clean(_text.utf8(member.error.message))
+            if member.error
+            else None,
         }
         for member in members
     ]
