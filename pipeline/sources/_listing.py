@@ -217,14 +217,17 @@ class _Walk:
         """In no order."""
         yield from self._below(self._root)
         while self._links:
-            link = min(self._links)
-            self._links.remove(link)
-            identity = _identity(link)
-            if identity in self._around or identity in self._read:
-                why = AROUND if identity in self._around else TWICE
-                self._passed.add(_text.printable(relative(link, self._root)), why)
-            else:
-                yield from self._below(link)
+            links, self._links = sorted(self._links), []
+            for link in links:
+                yield from self._behind(link)
+
+    def _behind(self, link: str) -> Iterator[Info]:
+        identity = _identity(link)
+        if identity in self._around or identity in self._read:
+            why = AROUND if identity in self._around else TWICE
+            self._passed.add(_text.printable(relative(link, self._root)), why)
+        else:
+            yield from self._below(link)
 
     def _below(self, top: str) -> Iterator[Info]:
         folders = [top]
