@@ -224,24 +224,17 @@ class _Walk:
     def _behind(self, link: str) -> Iterator[Info]:
         identity = _identity(link)
         if identity in self._around or identity in self._read:
-            why = AROUND if identity in self._around else TWICE
-            self._passed.add(_text.printable(relative(link, self._root)), why)
+            self._pass(link, AROUND if identity in self._around else TWICE)
         else:
             yield from self._below(link)
 
     def _below(self, top: str) -> Iterator[Info]:
         folders = [top]
         while folders:
-            folder = folders.pop()
-            if not self._is_hidden(folder):
-                if _identity(folder) in self._read:
-                    self._passed.add(_text.printable(relative(folder, self._root)), TWICE)
-                    continue
-                self._read.add(_identity(folder))
-            for entry in self._entries(folder):
+            for entry in self._entries(folders.pop()):
                 found = _look(entry.path)
                 if isinstance(found, str):
-                    self._passed.add(_text.printable(relative(entry.path, self._root)), found)
+                    self._pass(entry.path, found)
                 elif not stat.S_ISDIR(found.st_mode):
                     yield _info(entry.path, found)
                 elif not entry.is_symlink():
@@ -252,15 +245,23 @@ class _Walk:
                     yield _info(entry.path, found)  # hidden: counted, not followed
 
     def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+        """What is in `folder`; nothing where it was read, or cannot be."""
+        if not self._is_hidden(folder):
+            if _identity(folder) in self._read:
+                self._pass(folder, TWICE)
+                return []
+            self._read.add(_identity(folder))
         try:
             with os.scandir(folder) as entries:
                 return list(entries)
         except OSError as error:
             if folder == self._root:
                 raise
-            name = _text.printable(relative(folder, self._root))
-            self._passed.add(name, f"{LOCKED}: {error.strerror}")
+            self._pass(folder, f"{LOCKED}: {error.strerror}")
             return []
+
+    def _pass(self, path: str, why: str) -> None:
+        self._passed.add(_text.printable(relative(path, self._root)), why)
 
     def _is_hidden(self, path: str) -> bool:
         return hidden(relative(path, self._root), self._marks)
