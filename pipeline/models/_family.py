@@ -64,7 +64,7 @@ def _check_index(folder: Path) -> None:
             f"(model_index.json, {', '.join(part.name for part in PARTS)}, tokenizer, scheduler)"
         )
     index = read_json(folder / "model_index.json")
-    parts = {name: _class_of(value) for name, value in index.items()}
+    parts = {name: _class_of(value) for name, value in index.items() if name[0] != "_"}
     for name, kind in parts.items():
         if kind and name not in (*_CLASSES, "scheduler", *_UNUSED):
             raise UsageError(

@@ -112,7 +112,7 @@ def _local(path: str) -> Path | None:
         there = folder.exists()
     except (OSError, ValueError, RuntimeError) as error:
         raise UsageError(f"model.path: cannot read {path}: {first_line(error)}") from error
-    if there or (folder.suffix in _CHECKPOINTS and folder.is_absolute()):
+    if there or folder.suffix in _CHECKPOINTS:
         raise UsageError(_single_file(path) if there else f"model.path: {path}: no such file")
     return None
 
@@ -140,22 +140,18 @@ def _no_constant(name: str) -> float:
 
 def _download(model_id: str, revision: str | None) -> Path:
     """Full weights, or those of half precision where the hub has no others."""
-    failed: Exception | None = None
+    failed: Exception = OSError()
     for variant in (None, "fp16", "bf16"):
         try:
             return _snapshot(model_id, revision, variant)
-        except ValueError as error:
-            failed = failed or error
-        except OSError as error:
-            failed = failed or error
-            break
-        except Exception as error:  # of the network below
-            failed = error
-            break
+        except Exception as error:  # of the hub's client and of the network below
+            failed = error if variant is None else failed
+            if "safetensors" not in str(failed):
+                break
     raise UsageError(
         f"model.path: {model_id}: no such folder here, and cannot get it from the hub: "
-        f"{first_line(failed or OSError())}; without a network, give a folder that is here or fill "
-        "the hub's cache (HF_HOME) before"
+        f"{first_line(failed)}; without a network, give a folder that is here or fill the hub's "
+        "cache (HF_HOME) before"
     ) from failed
 
 
