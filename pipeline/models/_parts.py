@@ -217,7 +217,7 @@ def _check_names(where: Path, told: dict[str, Any]) -> None:
 
 def _check_finite(where: Path, network: Network, dtype: torch.dtype) -> None:
     for name, parameter in network.named_parameters():
-        if not torch.isfinite(parameter).all():
+        if not _weights.finite(parameter):
             raise UsageError(
                 f"model.dtype: {dtype} cannot hold {where}'s {name}; set it to bfloat16 or float32"
             )

@@ -71,6 +71,11 @@ def numbers(sizes: Sizes) -> int:
     return sum(prod(shape) for name, (_, shape) in sizes.items() if not _positions(name))
 
 
+def finite(tensor: torch.Tensor) -> bool:
+    """Whether each number is; an order of magnitude faster than torch.isfinite on a CPU."""
+    return not tensor.numel() or bool(torch.isfinite(torch.stack(torch.aminmax(tensor))).all())
+
+
 def _positions(name: str) -> bool:
     return name.rpartition(".")[2] == "position_ids"
 
@@ -152,8 +157,8 @@ def _check_tensor(file: Path, name: str, kind: str, tensor: torch.Tensor) -> Non
             f"model.path: {file}: {name} is of type {kind}; quantised weights cannot be used, "
             f"expected one of {', '.join(FLOATS)}"
         )
-    if not torch.isfinite(tensor).all():
+    if not finite(tensor):
         raise UsageError(f"model.path: {file}: {name} holds numbers that are not finite")
     # What a broken download or copy leaves unwritten reads as zeros.
-    if tensor.dim() > 1 and not tensor.any():
+    if tensor.dim() > 1 and tensor.numel() and not any(map(bool, torch.aminmax(tensor))):
         raise UsageError(f"model.path: {file}: {name} is all zeros; get the file again")

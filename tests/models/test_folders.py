@@ -332,6 +332,24 @@ def test_names_of_older_versions_are_fine(copy: Path, tiny_model: Path) -> None:
     assert torch.equal(noise(copy), noise(tiny_model))
 
 
+def test_an_autoencoders_names_of_older_versions_are_fine(copy: Path) -> None:
+    torch.manual_seed(0)
+    config = json.loads((copy / "vae/config.json").read_text()) | {"mid_block_add_attention": True}
+    diffusers.AutoencoderKL.from_config(config).save_pretrained(copy / "vae")
+    expected = noise(copy)
+    old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+
+    def rename(tensors: dict[str, torch.Tensor]) -> None:
+        for name in list(tensors):
+            for new, before in old.items():
+                if f".{new}." in name:
+                    tensors[name.replace(new, before)] = tensors.pop(name)
+
+    retensor(copy / VAE, rename)
+    assert any(".query." in name for name in load_file(copy / VAE))
+    assert torch.equal(noise(copy), expected)
+
+
 def test_weights_that_overflow_the_type_are_told(copy: Path) -> None:
     retensor(copy / UNET, _spoilt("one", 1e6))
     with pytest.raises(UsageError, match=r"model\.dtype: torch\.float16 cannot hold"):
