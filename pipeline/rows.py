@@ -78,7 +78,7 @@ RESULT = pa.schema(
         pa.field("mask_area", pa.float32()),  # share of the picture that the mask covers, 0..1
         pa.field("mask_state", pa.string()),  # partial | empty | full
         pa.field("model", pa.string()),  # the id or folder that the actor loaded
-        pa.field("weights", pa.string()),  # digest of its safetensors files
+        pa.field("weights", pa.string()),  # digest of all of its files that decide pictures
     ]
 )
 """Filled by the edit stage: one row a planned edit."""
