@@ -53,6 +53,21 @@ def test_webdataset(side_by_side: Made, workers: int) -> None:
         assert all(sample[n].size == (8, 8) for n in ("source.jpg", "mask.png", "png"))
 
 
+def test_nodes_share_the_samples(side_by_side: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    import webdataset
+
+    found: list[Any] = []
+    for rank in range(2):
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        nodes = webdataset.split_by_node
+        dataset = webdataset.WebDataset(tars(side_by_side), shardshuffle=False, nodesplitter=nodes)
+        part = list(dataset.decode("pil"))
+        assert 0 < len(part) < len(side_by_side.edits)
+        found += part
+    check(found, side_by_side)
+
+
 def test_trainers_on_picture_and_text_find_both(side_by_side: Made) -> None:
     """The pipeline of open_clip's training."""
     import webdataset
