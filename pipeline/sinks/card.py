@@ -131,7 +131,7 @@ _READERS = {
     webdataset.WebDataset(tars, shardshuffle=False).decode("pil")
     datasets.load_dataset("webdataset", data_files="DIR/webdataset/*.tar")
     wids.ShardListDataset("DIR/webdataset/index.json", base="DIR/webdataset")
-    ray.data.read_webdataset("DIR/webdataset/", file_extensions=["tar"])""",
+    ray.data.read_webdataset("DIR/webdataset", file_extensions=["tar"], decoder="PIL")""",
 }
 
 

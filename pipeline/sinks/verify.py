@@ -1,18 +1,21 @@
 """Checks a whole output: every part opens, counts add up, checksums hold. Changes nothing.
 
-Streams: it holds one part at a time, and of the rest bitmaps of chunks and ordinals.
+Streams: it holds one part at a time, of its shard 8 bytes an edit, and of the rest bitmaps of
+chunks and ordinals.
 """
 
 from __future__ import annotations
 
 import tarfile
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from io import BytesIO
 from itertools import pairwise
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyroaring import BitMap
@@ -64,17 +67,19 @@ def verify(output: Output) -> Verification:
     found = Verification()
     progress = load_progress(output)
     ordinals: dict[str, BitMap] = defaultdict(BitMap)
+    ids = _Ids()
     with storage.explained(output.path, "verify"):
         for commit in read_all(output, progress.names()):
             _count(found, commit)
+            found.problems += ids.of_shard(commit.shard)
             problems = [
                 *_record(output, commit),
-                *_files(output, commit),
+                *_files(output, commit, ids),
                 *_seen(commit, ordinals[commit.shard]),
                 *_broken_chain(output, commit),
             ]
             found.problems += [f"{commit.shard} chunk {commit.chunk}: {p}" for p in problems]
-        found.problems += _gaps(progress, ordinals)
+        found.problems += [*ids.of_shard(""), *_gaps(progress, ordinals)]
         untidy = leftovers(output, progress)
         found.warnings += [f"{path}: left over; the next run removes it" for path in untidy]
     found.warnings += [f"{shard}: not finished" for shard in progress.unfinished()]
@@ -128,7 +133,32 @@ def _gaps(progress: Progress, ordinals: dict[str, BitMap]) -> Iterator[str]:
             yield f"{shard}: finished, but {seen.max() + 1 - len(seen)} rows are missing"
 
 
-def _files(output: Output, commit: Commit) -> Iterator[str]:
+class _Ids:
+    """Of the shard at hand, 64 bits of each id: 8 bytes an edit, whatever the size of the output.
+
+    Ids of two shards differ by their digests, which hold the shard's name.
+    """
+
+    def __init__(self) -> None:
+        self._shard = ""
+        self._seen = array("Q")
+
+    def of_shard(self, shard: str) -> list[str]:
+        """Problems of the shard before, once another one comes."""
+        if shard == self._shard:
+            return []
+        doubled = len(self._seen) - len(np.unique(np.array(self._seen)))
+        told = [f"{self._shard}: {doubled} ids name more than one row"] if doubled else []
+        self._shard, self._seen = shard, array("Q")
+        return told
+
+    def add(self, names: Iterable[str]) -> None:
+        """Ids of one chunk."""
+        digests = (blake2b(name.lower().encode(), digest_size=8).digest() for name in names)
+        self._seen.extend(int.from_bytes(digest) for digest in digests)
+
+
+def _files(output: Output, commit: Commit, names: _Ids) -> Iterator[str]:
     living = {"parquet": "edits", "webdataset": "webdataset"}
     expected = {living[name]: commit.written for name in output.formats}
     expected["dead"] = commit.dead
@@ -139,6 +169,10 @@ def _files(output: Output, commit: Commit) -> Iterator[str]:
             yield f"{file.path}: {problem}"
             return
         ids[file.kind] += there
+    there = ids[next(iter(expected))] + ids["dead"]
+    names.add(there.elements())
+    if removed := there.keys() & set(commit.removed_ids):
+        yield f"{min(removed)} was removed, and is there"
     for kind, rows in expected.items():
         if ids[kind].total() != rows:
             yield f"{ids[kind].total()} rows in {kind}/, but the record says {rows}"
@@ -158,7 +192,9 @@ def _opened(output: Output, file: PartFile) -> tuple[str | None, Counter[str]]:
     if blake2b(data, digest_size=16).hexdigest() != file.blake2b:
         return "its content is not what was written (checksum)", Counter()
     try:
-        return None, _OPEN[file.kind](data)
+        ids = _OPEN[file.kind](data)
+        wrong = ids.total() != file.rows
+        return f"{ids.total()} rows, but the record says {file.rows}" if wrong else None, ids
     except (pa.ArrowException, tarfile.TarError, EOFError, KeyError, ValueError, OSError) as error:
         return f"cannot be opened ({error})", Counter()
 

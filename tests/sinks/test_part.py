@@ -238,3 +238,33 @@ def test_a_rejected_edit_is_a_dead_letter_with_its_scores(output: Output) -> Non
     (path,) = Path(output.root, "dead").iterdir()
     (letter,) = pq.read_table(path).to_pylist()
     assert letter["score_edit_change"] == 3.0 and "edited" not in letter
+
+
+def test_two_rows_of_a_chunk_that_are_named_alike_are_a_bug(output: Output) -> None:
+    twins = [edited("a", 0, ordinal, "blue", key="one") for ordinal in (0, 1)]
+    with pytest.raises(BugError, match="share an id"):
+        write_part(output, table(twins))
+    assert not list(read_commits(output))
+
+
+def test_shards_whose_names_fold_to_one_text_are_told_apart(output: Output) -> None:
+    for shard in ("橙麻皿赤絵", "茶木瓶紺本", "A.tar", "a.tar"):
+        write_part(output, chunk_table(shard, 0, last=True))
+    assert {commit.shard for commit in read_commits(output)} == {
+        "橙麻皿赤絵",
+        "茶木瓶紺本",
+        "A.tar",
+        "a.tar",
+    }
+    assert verify(output).problems == []
+
+
+def test_another_shard_under_a_shard_s_name_is_refused(
+    output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.sinks.layout.digest", lambda text: "0" * 24)
+    write_part(output, chunk_table("b/a", 0))
+    with pytest.raises(UsageError, match="the shards b-a and b/a share one name in the output"):
+        write_part(output, chunk_table("b-a", 1))
+    with pytest.raises(UsageError, match="share one name in the output"):
+        load_progress(output).finished(Shard("b-a"))
