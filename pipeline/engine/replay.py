@@ -10,11 +10,13 @@ import pyarrow as pa
 from pipeline.config import RunConfig, parse
 from pipeline.engine.run import Watch, interruptible
 from pipeline.engine.tally import Tally
+from pipeline.errors import UsageError
 from pipeline.rows import PLAN_SCHEMA
 from pipeline.sinks.commits import Commit, load_progress
 from pipeline.sinks.lease import writing
 from pipeline.sinks.output import Output, existing_output
 from pipeline.sinks.part import write_part
+from pipeline.sinks.publish import keep_settings, publish
 from pipeline.sinks.replay import load, replayable, since
 from pipeline.sinks.sweep import sweep
 from pipeline.stages import Check, Edit, Plan
@@ -37,10 +39,12 @@ def replay(
     here = replace(there, settings=config.result_settings(), fingerprint=config.fingerprint())
     tally = Tally(max_dead_share=1)
     with interruptible(), writing(here) as output:
+        keep_settings(output)
         commits = list(replayable(output, kinds))
         if commits:
             _run(config, output, commits, kinds, tally, watch)
         sweep(output, load_progress(output))
+        publish(there)
     return tally
 
 
@@ -65,4 +69,15 @@ def _run(
 def _settings(there: Output, overrides: Sequence[str]) -> RunConfig:
     place = {"path": there.path, "storage": there.storage.model_dump()}
     raw = {**there.settings, "output": {**there.settings["output"], **place}}
-    return parse(raw, f"{there.path}/run.json", overrides)
+    config = parse(raw, f"{there.path}/run.json", overrides)
+    here = config.result_settings()
+    if here["output"] != there.settings["output"] or config.check.scores != _scores(there):
+        raise UsageError(
+            f"{there.path}: a replay cannot change output.* or check.scores: all rows of an output "
+            "have the same columns"
+        )
+    return config
+
+
+def _scores(there: Output) -> tuple[str, ...]:
+    return tuple(there.settings["check"]["scores"])

@@ -9,6 +9,8 @@ _MAGIC = (
     (b"BM", "bmp"),
     (b"II*\x00", "tiff"),
     (b"MM\x00*", "tiff"),
+    (b"\x00\x00\x00\x0cjP  ", "jp2"),
+    (b"\xff\x4f\xff\x51", "j2k"),
 )
 
 
@@ -16,4 +18,6 @@ def extension(data: bytes) -> str:
     """Extension that the bytes deserve, without a dot; `bin` where the format is unknown."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp"
+    if data[4:12] in (b"ftypavif", b"ftypavis"):
+        return "avif"
     return next((name for magic, name in _MAGIC if data.startswith(magic)), "bin")

@@ -85,3 +85,13 @@ def test_an_unfinished_run_is_only_a_warning(output: Output) -> None:
     found = verify(output)
     assert found.problems == []
     assert found.warnings == ["a: not finished"]
+
+
+def test_an_id_that_names_two_rows_of_a_shard_is_told(output: Output) -> None:
+    """As where a writer's digest were too short: here the second chunk is the first's copy."""
+    first, second = (
+        json.loads(one(output, f"_state/commits/*/0000{n}-*.json").read_text()) for n in (0, 1)
+    )
+    assert verify(output).problems == []
+    change_record(output, **(first | {"chunk": 1, "ordinals": second["ordinals"]}))
+    assert "a: 5 ids name more than one row" in verify(output).problems

@@ -50,7 +50,7 @@ def rows(
     output = config.output.model_copy(update={"image_format": image_format})
     config = config.model_copy(update={"output": output})
     plan, edit, check = Plan(config), Edit(config), Check(config)
-    shards = build(config.input).shards()
+    shards = build(config.input).listing().shards
     tables = [check(edit(plan(t))) for s in shards for t in read(config, s, BitMap())]
     return [row for table in tables for row in table.to_pylist()]
 

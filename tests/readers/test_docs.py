@@ -1,0 +1,84 @@
+"""docs/output.md and the card say what is written: every file, column, type and member."""
+
+from __future__ import annotations
+
+import json
+import re
+import tarfile
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from pipeline.sinks.card import BECAME
+from pipeline.sinks.columns import meaning, type_name
+from tests.readers.nasty import Made
+
+DOCS = (Path(__file__).parents[2] / "docs" / "output.md").read_text()
+
+
+def table(text: str, heading: str) -> dict[str, list[str]]:
+    """First cell → the others, of the rows of the first table below `heading`."""
+    lines = text.split(f"\n## {heading}\n")[1].split("\n|---")[1].splitlines()[1:]
+    found = {}
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        name, *cells = (cell.strip() for cell in line.strip("|").split(" | "))
+        found[name.strip("` ")] = cells
+    return found
+
+
+def columns(made: Made, kind: str) -> dict[str, list[str]]:
+    """As the tables of docs have them; scores are one line."""
+    schema = pq.read_schema(made.path / kind / "schema.parquet")
+    told = {f.name: [type_name(f.type), meaning(f.name)] for f in schema}
+    return {re.sub("^score_.*", "score_…", name): cells for name, cells in told.items()}
+
+
+def test_columns_of_edits(one: Made) -> None:
+    assert table(DOCS, "Columns of `edits`") == columns(one, "edits")
+
+
+def test_columns_of_dead(one: Made) -> None:
+    edits, dead = columns(one, "edits"), columns(one, "dead")
+    assert edits.keys() - dead.keys() == {"edited", "mask"}
+    more = {name: cells for name, cells in dead.items() if name not in edits}
+    assert table(DOCS, "Columns of `dead`") == more
+
+
+def test_members_and_json(one: Made) -> None:
+    tar = next((one.path / "webdataset").glob("*.tar"))
+    with tarfile.open(tar) as opened:
+        endings = {name.partition(".")[2] for name in opened.getnames()}
+        member = next(name for name in opened.getnames() if name.endswith(".json"))
+        file = opened.extractfile(member)
+        assert file is not None
+        said = json.load(file)
+    told = table(DOCS, "Members of a sample")
+    assert {name.removeprefix("{id}.") for name in told} == endings
+    keys = DOCS.split("| key | is |\n|---|---|\n")[1].split("\n\n")[0].splitlines()
+    named = [re.sub("^score_.*", "score_…", name) for name in said]
+    lines = dict.fromkeys(f"| `{n}` | {meaning(n.replace('…', 'x'))} |" for n in named)
+    assert keys == list(lines)
+
+
+def test_files(one: Made) -> None:
+    told = [name.partition("`")[0] for name in table(DOCS, "The folder")]
+    patterns = [re.sub(r"\{[a-z]+\}", "*", name) for name in told]
+    there = {path for path in one.path.rglob("*") if path.is_file()}
+    told_of = {path for pattern in patterns for path in one.path.glob(pattern)}
+    assert there <= told_of
+    unmade = {"report.html", "_state/leases/*.json"}
+    assert all(list(one.path.glob(pattern)) for pattern in patterns if pattern not in unmade)
+
+
+def test_what_a_column_becomes_is_said_alike(one: Made) -> None:
+    assert BECAME in DOCS
+    assert BECAME in (one.path / "README.md").read_text()
+
+
+def test_the_card_lists_every_column(one: Made) -> None:
+    card = (one.path / "README.md").read_text()
+    for kind in ("edits", "dead"):
+        for name in pq.read_schema(one.path / kind / "schema.parquet").names:
+            assert f"| `{name}` | " in card
