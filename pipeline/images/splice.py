@@ -10,6 +10,7 @@ import copy
 import io
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -122,14 +123,20 @@ class Blocks:
             setattr(dct, name, ours)
 
 
-def _read(data: bytes) -> Any:
+@cache
+def _jpeglib() -> Any:
     import jpeglib
 
+    jpeglib.version.set("turbo210")  # of the libraries it brings, the fastest at Huffman codes
+    return jpeglib
+
+
+def _read(data: bytes) -> Any:
     with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
         file.write(data)
         file.flush()
         try:
-            dct = jpeglib.read_dct(file.name)
+            dct = _jpeglib().read_dct(file.name)
             dct.load()
         except OSError as error:
             raise CannotCopy("its coefficients cannot be read") from error
