@@ -15,10 +15,11 @@ from pipeline.engine.todo import Todo, todo
 from pipeline.errors import BugError, Interrupted
 from pipeline.prompts._rule import Rule
 from pipeline.section import build
+from pipeline.sinks.attempts import forget, noted
 from pipeline.sinks.commits import load_progress
 from pipeline.sinks.lease import writing
 from pipeline.sinks.output import Output, begin, open_output, refuse_nested
-from pipeline.sinks.sweep import sweep
+from pipeline.sinks.sweep import sweep, untidy
 from pipeline.sources._chunks import require_columns
 from pipeline.sources._shard import Source
 
@@ -38,16 +39,20 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
     require_columns(source, shards[0], rule.columns())
     tally = Tally(config.run.max_dead_share)
     output = open_output(config)
-    if not todo(shards, load_progress(output)):
+    progress = load_progress(output)
+    if not todo(shards, progress) and not untidy(output, progress):
         return tally
     with interruptible(), writing(output) as output:
         output = begin(output)
         # What another run committed before it gave up the lease counts too.
         left = todo(shards, load_progress(output))
         if left:
-            tally.expected_rows = expected_rows(source, left, config)
+            # Only for the bar: what ended this process there before is looked at no more.
+            with noted(output, "", "sample") as deaths:
+                tally.expected_rows = 0 if deaths else expected_rows(source, left, config)
             tally = (_locally if local else _on_ray)(config, left, output, tally, watch, verbose)
         sweep(output, load_progress(output))
+        forget(output)
     if tally.planned != tally.written + tally.dead:
         raise BugError(f"planned {tally.planned}, but written {tally.written}, dead {tally.dead}")
     tally.check(final=True)

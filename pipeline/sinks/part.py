@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 from pipeline import storage
 from pipeline.errors import BugError, RunError
 from pipeline.rows import Chunk, Spent
-from pipeline.sinks import dead, layout, parquet, webdataset
+from pipeline.sinks import dead, layout, parquet
+from pipeline.sinks import webdataset as tars
 from pipeline.sinks.commits import Commit, PartFile, create_commit, newest, pin
 from pipeline.sinks.layout import ChunkName
 from pipeline.sinks.lease import check_held
@@ -42,12 +43,17 @@ def write_part(output: Output, table: pa.Table, before: Commit | None = None) ->
         )
         committed = newest(output, name)
         if committed:
+            check_held(output)  # who was taken over need not go on
             return _theirs(output, committed, before)
         pin(output, chunk)
         commit = _written(output, chunk, name, table, before)
         commit = commit.model_copy(update={k: round(v, 3) for k, v in asdict(spent).items()})
         commit = merged(before, commit) if before else commit
-        check_held(output)
+        try:
+            check_held(output)
+        except RunError:
+            _remove(output, commit, before)
+            raise
         return commit if create_commit(output, commit) else _lost(output, commit, before)
 
 
@@ -63,15 +69,20 @@ def _written(
 
 
 def _lost(output: Output, ours: Commit, before: Commit | None) -> Commit:
-    """What another writer committed; our own files, which nobody else can name, are removed."""
-    kept = {file.path for file in before.files} if before else set()
-    for file in ours.files:
-        if file.path not in kept:
-            storage.remove(output.fs, f"{output.root}/{file.path}")
+    """What another writer committed; our own files are removed."""
+    _remove(output, ours, before)
     theirs = newest(output, ours.name)
     if theirs is None:
         raise RunError(f"{output.path}: a commit record vanished while it was written")
     return _theirs(output, theirs, before)
+
+
+def _remove(output: Output, ours: Commit, before: Commit | None) -> None:
+    """Our own files, which no record names and nobody else can."""
+    kept = {file.path for file in before.files} if before else set()
+    for file in ours.files:
+        if file.path not in kept:
+            storage.remove(output.fs, f"{output.root}/{file.path}")
 
 
 def _theirs(output: Output, committed: Commit, before: Commit | None) -> Commit:
@@ -106,7 +117,7 @@ def _write_files(
     if len(edits):
         files.append(attempt.put("edits", parquet.encode_edits(edits, same)))
         if output.webdataset:
-            files.append(attempt.put("webdataset", webdataset.encode(edits, same)))
+            files.append(attempt.put("webdataset", tars.encode(edits, same)))
     if len(dead_letters):
         files.append(attempt.put("dead", dead.encode(dead_letters, same)))
     ordinals = sorted(set(table["ordinal"].to_pylist()))
@@ -139,6 +150,18 @@ def split(run: str, table: pa.Table) -> tuple[pa.Table, pa.Table, pa.Table]:
     names = edits.select(["shard", "key", "edit"]).to_pylist()
     ids = pa.array([layout.sample_id(run, **name) for name in names], pa.string())
     return edits.add_column(0, "id", ids), table.filter(failed), passed
+
+
+def encoded(table: pa.Table, webdataset: bool) -> pa.Table:
+    """`table` itself, after its rows were encoded as `write_part` does, and the bytes let go."""
+    edits, dead_letters, _ = split("00000000", table.replace_schema_metadata(None))
+    if len(edits):
+        parquet.encode_edits(edits, {})
+        if webdataset:
+            tars.encode(edits, {})
+    if len(dead_letters):
+        dead.encode(dead_letters, {})
+    return table
 
 
 def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:

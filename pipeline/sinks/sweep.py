@@ -8,11 +8,11 @@ can never count again. What has no record may still get one, from a writer that 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import chain, groupby
 
 from pipeline import storage
 from pipeline.errors import RunError
-from pipeline.sinks import layout
+from pipeline.sinks import attempts, layout
 from pipeline.sinks.commits import Progress, newest
 from pipeline.sinks.layout import ChunkName, PartName
 from pipeline.sinks.output import Output
@@ -29,6 +29,13 @@ def sweep(output: Output, progress: Progress) -> list[str]:
             storage.remove(output.fs, f"{output.root}/{path}")
             removed.append(path)
     return removed
+
+
+def untidy(output: Output, progress: Progress) -> bool:
+    """Whether there is something to remove."""
+    with storage.explained(output.path, "look for leftovers", raising=RunError):
+        found = chain(leftovers(output, progress), attempts.left(output))
+        return next(found, None) is not None
 
 
 def leftovers(output: Output, progress: Progress) -> Iterator[str]:
