@@ -93,18 +93,37 @@ def preview(
 
 
 @app.command()
-def verify(folder: Folder, endpoint_url: Endpoint = None) -> None:
+def verify(
+    folder: Folder,
+    endpoint_url: Endpoint = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="First mend damaged records; nothing is deleted.")
+    ] = False,
+) -> None:
     """Check an output: every part opens, counts add up, checksums hold. Exit 1 if not."""
+    from pipeline.sinks.lease import writing
     from pipeline.sinks.output import existing_output
+    from pipeline.sinks.repair import repair as mended
     from pipeline.sinks.verify import verify as problems_of
 
+    output = existing_output(folder, endpoint_url)
+    if repair:
+        with writing(output) as held:
+            for line in mended(held):
+                console.print(f"repair {line}", markup=False, soft_wrap=True)
     with console.status("verifying …"):
-        report = problems_of(existing_output(folder, endpoint_url))
-    for problem in report.problems:
-        complaints.print(f"[red]problem[/] {escape(problem)}", soft_wrap=True)
+        report = problems_of(output)
+    _tell(report.problems)
+    for warning in report.warnings[:20]:
+        console.print(f"warning {warning}", markup=False, soft_wrap=True)
     console.print(report.line())
     if report.problems:
         raise typer.Exit(1)
+
+
+def _tell(problems: list[str]) -> None:
+    for problem in problems:
+        complaints.print(f"[red]problem[/] {escape(problem)}", soft_wrap=True)
 
 
 @app.command()
@@ -113,9 +132,13 @@ def report(folder: Folder, endpoint_url: Endpoint = None) -> None:
     from pipeline.report import write_report
     from pipeline.sinks.output import existing_output
 
+    problems: list[str] = []
     with console.status("reading the manifests …"):
-        path = write_report(existing_output(folder, endpoint_url))
+        path = write_report(existing_output(folder, endpoint_url), problems)
+    _tell(problems)
     console.print(f"report: {path}", markup=False, soft_wrap=True)
+    if problems:
+        raise typer.Exit(1)
 
 
 @app.command("config")
@@ -180,7 +203,11 @@ def dead_list(folder: Folder, endpoint_url: Endpoint = None) -> None:
     from pipeline.sinks import dead as letters
     from pipeline.sinks.output import existing_output
 
-    console.print(dead_table(letters.read(existing_output(folder, endpoint_url))))
+    problems: list[str] = []
+    console.print(dead_table(letters.read(existing_output(folder, endpoint_url), problems)))
+    _tell(problems)
+    if problems:
+        raise typer.Exit(1)
 
 
 @dead.command("show")

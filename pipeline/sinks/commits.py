@@ -132,6 +132,10 @@ class Progress:
         """The highest generation that the listing showed; 0 where it showed none."""
         return ChunkName(shard_id, chunk, self._generations.get((shard_id, chunk), 0))
 
+    def knows(self, name: ChunkName) -> bool:
+        """Whether the listing showed a record of the chunk."""
+        return name.chunk in self._chunks.get(name.shard_id, ())
+
     def heads(self) -> Iterator[ChunkName]:
         """A record of each shard: its highest chunk's, which tells whether the shard ends there."""
         return (self.latest(shard_id, chunks.max()) for shard_id, chunks in self._chunks.items())
@@ -159,7 +163,7 @@ class Progress:
     def unfinished(self) -> list[str]:
         """The shards that are committed in part only."""
         return [
-            self._heads[shard_id].shard
+            self._heads[shard_id].shard if shard_id in self._heads else shard_id
             for shard_id, chunks in self._chunks.items()
             if len(chunks) != self._length(shard_id)
         ]
@@ -184,11 +188,17 @@ def refuse_another(ours: Pin, there: Pin) -> None:
         )
 
 
-def load_progress(output: Output) -> Progress:
-    """What is committed in `output`, from one listing and a record of each shard."""
+def load_progress(output: Output, strict: bool = True) -> Progress:
+    """What is committed in `output`, from one listing and a record of each shard.
+
+    Raises RunError for a damaged one of those; not `strict`, it goes on without.
+    """
     progress = Progress(commit_names(output))
-    for head in read_all(output, progress.heads()):
-        progress.know(head)
+    for _, head in read_each(output, progress.heads()):
+        if isinstance(head, Commit):
+            progress.know(head)
+        elif strict:
+            raise head
     return progress
 
 
@@ -201,20 +211,45 @@ def commit_names(output: Output) -> Iterator[ChunkName]:
                 yield parsed
 
 
-def read_commits(output: Output) -> Iterator[Commit]:
+def read_commits(output: Output, problems: list[str] | None = None) -> Iterator[Commit]:
     """The current record of every chunk, as a stream: sums over them are the output's.
 
-    Raises RunError for a record that cannot be read.
+    A record that cannot be read is told in `problems`; without them it is a RunError.
     """
-    return read_all(output, Progress(commit_names(output)).names())
+    for _, found in read_each(output, Progress(commit_names(output)).names()):
+        if isinstance(found, Commit):
+            yield found
+        elif problems is None:
+            raise found
+        else:
+            problems.append(str(found))
 
 
 def read_all(output: Output, names: Iterable[ChunkName]) -> Iterator[Commit]:
-    """These records, as a stream in their order. Raises RunError as `read_commits`."""
+    """These records, as a stream in their order. Raises RunError for one that is damaged."""
+    for _, found in read_each(output, names):
+        if not isinstance(found, Commit):
+            raise found
+        yield found
+
+
+def read_each(
+    output: Output, names: Iterable[ChunkName]
+) -> Iterator[tuple[ChunkName, Commit | RunError]]:
+    """Each of these records, or what is wrong with it: one that is damaged hides no other."""
     names = iter(names)
     with ThreadPoolExecutor(READERS) as pool:
         while batch := list(islice(names, 8 * READERS)):
-            yield from pool.map(partial(read_commit, output), batch)
+            yield from zip(batch, pool.map(partial(_attempted, output), batch), strict=True)
+
+
+def _attempted(output: Output, name: ChunkName) -> Commit | RunError:
+    try:
+        return read_commit(output, name)
+    except RunError as error:
+        return error
+    except FileNotFoundError:
+        return RunError(f"{output.path}/{layout.commit_path(name)}: missing")
 
 
 def read_commit(output: Output, name: ChunkName) -> Commit:
@@ -244,6 +279,15 @@ def newest(output: Output, name: ChunkName) -> Commit | None:
     return found
 
 
+def superseded(output: Output, commit: Commit) -> bool:
+    """Whether a replay has committed since `commit` was read, and may have swept its files."""
+    now = newest(output, commit.name)
+    return now is not None and now.generation > commit.generation
+
+
+MISSING = "missing or damaged; `diffedit verify` tells more and what to do"
+
+
 def pin(output: Output, chunk: Chunk) -> None:
     """Ties the shard to its version, before its first record.
 
@@ -269,12 +313,13 @@ def _read(output: Output, path: str, kind: type[T]) -> T:
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:
-        raise damaged(output, path, "it is no commit record") from error
+        what = "it is empty" if not data else f"it is no {kind.__name__.lower()} record"
+        raise damaged(output, path, what) from error
 
 
 def damaged(output: Output, path: str, why: str) -> RunError:
     """The error that names a record which cannot be used."""
     return RunError(
         f"{output.path}/{path}: damaged: {why}; `diffedit verify --repair {output.path}` "
-        "rebuilds what can be"
+        "mends what can be, and loses nothing"
     )

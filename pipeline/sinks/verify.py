@@ -24,10 +24,12 @@ from pipeline.sinks.commits import (
     PartFile,
     Progress,
     load_progress,
-    read_all,
+    newest,
+    read_commits,
+    read_each,
 )
 from pipeline.sinks.output import Output
-from pipeline.sinks.sweep import leftovers
+from pipeline.sinks.sweep import leftovers, orphans
 
 
 @dataclass
@@ -59,21 +61,27 @@ def verify(output: Output) -> Verification:
     Raises RunError where the output cannot be read at all.
     """
     found = Verification()
-    progress = load_progress(output)
+    progress = load_progress(output, strict=False)  # what is damaged is told below
     ordinals: dict[str, BitMap] = defaultdict(BitMap)
     with storage.explained(output.path, "verify"):
-        for commit in read_all(output, progress.names()):
+        for commit in read_commits(output, found.problems):
+            damage = list(file_problems(output, commit))
+            if damage:
+                # A replay may have superseded the record, and its files, since it was read.
+                commit = newest(output, commit.name) or commit
+                damage = list(file_problems(output, commit))
             _count(found, commit)
             problems = [
                 *_record(output, commit),
-                *_files(output, commit),
+                *damage,
                 *_seen(commit, ordinals[commit.shard]),
-                *_broken_chain(output, commit),
+                *_broken_chain(output, commit, found.problems),
             ]
             found.problems += [f"{commit.shard} chunk {commit.chunk}: {p}" for p in problems]
         found.problems += _gaps(progress, ordinals)
         untidy = leftovers(output, progress)
         found.warnings += [f"{path}: left over; the next run removes it" for path in untidy]
+        found.warnings += [f"{path}: {_ORPHAN}" for path in orphans(output, progress)]
     found.warnings += [f"{shard}: not finished" for shard in progress.unfinished()]
     return found
 
@@ -103,10 +111,19 @@ def _seen(commit: Commit, seen: BitMap) -> Iterator[str]:
     seen |= own
 
 
-def _broken_chain(output: Output, commit: Commit) -> Iterator[str]:
+_ORPHAN = (
+    "its chunk has no record, so a run is at work on it or was killed; the run that commits the "
+    "chunk removes it, and where the shard is gone for good `diffedit verify --repair` moves it out"
+)
+
+
+def _broken_chain(output: Output, commit: Commit, damaged: list[str]) -> Iterator[str]:
     """What a generation lost of the one before it."""
     names = [replace(commit.name, generation=g) for g in range(commit.generation)]
-    for before, after in pairwise([*read_all(output, names), commit]):
+    records = [found for _, found in read_each(output, names)]
+    damaged += [str(found) for found in records if not isinstance(found, Commit)]
+    whole = [found for found in records if isinstance(found, Commit)]
+    for before, after in pairwise([*whole, commit]):
         lost = {f.path for f in before.files if f.kind != "dead"} - {f.path for f in after.files}
         if lost or before.ordinals != after.ordinals:
             yield f"replay {after.generation} lost edits or rows"
@@ -123,7 +140,14 @@ def _gaps(progress: Progress, ordinals: dict[str, BitMap]) -> Iterator[str]:
             yield f"{shard}: finished, but {seen.max() + 1 - len(seen)} rows are missing"
 
 
-def _files(output: Output, commit: Commit) -> Iterator[str]:
+_CURE = (
+    "put it back from a copy of the output, or `diffedit verify --repair` has the next run do the "
+    "chunk again"
+)
+
+
+def file_problems(output: Output, commit: Commit) -> Iterator[str]:
+    """What is wrong with the files of one record."""
     expected = {"edits": commit.written, "dead": commit.dead}
     if output.webdataset:
         expected["webdataset"] = commit.written
@@ -131,7 +155,7 @@ def _files(output: Output, commit: Commit) -> Iterator[str]:
     for file in commit.files:
         problem, there = _opened(output, file)
         if problem:
-            yield f"{file.path}: {problem}"
+            yield f"{file.path}: {problem}; {_CURE}"
             return
         ids[file.kind] += there
     for kind, rows in expected.items():
