@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -25,6 +27,8 @@ from pipeline.sources._shard import Source
 
 Watch = Callable[[Tally], None]
 POLL_SECONDS = 0.5
+STALL_SECONDS = 1200.0
+"""Without a commit until a person is told."""
 
 
 def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally:
@@ -104,10 +108,13 @@ def _polled(actor: Any, watch: Watch) -> Iterator[None]:
     done = threading.Event()
 
     def poll() -> None:
+        told = _StallTold()
         # Where the counts are gone, the run itself ends with the reason.
         with suppress(ray.exceptions.RayError):
             while not done.wait(POLL_SECONDS):
-                watch(ray.get(actor.snapshot.remote()))
+                tally = ray.get(actor.snapshot.remote())
+                told.look(tally)
+                watch(tally)
 
     thread = threading.Thread(target=poll, daemon=True)
     thread.start()
@@ -116,6 +123,25 @@ def _polled(actor: Any, watch: Watch) -> Iterator[None]:
     finally:
         done.set()
         thread.join(timeout=5)
+
+
+class _StallTold:
+    """Says so on stderr where no chunk has been committed for long."""
+
+    def __init__(self) -> None:
+        self._chunks, self._since = -1, time.monotonic()
+
+    def look(self, tally: Tally) -> None:
+        if tally.chunks != self._chunks:
+            self._chunks, self._since = tally.chunks, time.monotonic()
+        elif time.monotonic() - self._since > STALL_SECONDS:
+            self._since = time.monotonic()
+            print(
+                f"no chunk was committed for {STALL_SECONDS / 60:.0f} minutes; the run goes on. "
+                "Where chunks are large or the model is slow that is well; else look at Ray's "
+                "logs, or stop the run: the same command goes on from what is committed",
+                file=sys.stderr,
+            )
 
 
 @contextmanager

@@ -16,19 +16,17 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from pyroaring import BitMap
 
 from pipeline import storage
-from pipeline.errors import RunError, UsageError
-from pipeline.rows import Chunk
+from pipeline.errors import RunError
 from pipeline.sinks import layout
 from pipeline.sinks.layout import ChunkName
 from pipeline.sinks.output import Output
-
-T = TypeVar("T", bound=BaseModel)
+from pipeline.sinks.pins import Pin, damaged, read_record, refuse_another
 
 READERS = 16
 """Records read at a time: on S3 each is one round trip."""
@@ -80,15 +78,6 @@ class Commit(BaseModel):
     def files_of(self, kind: str) -> list[PartFile]:
         """Those in the folder `kind`."""
         return [file for file in self.files if file.kind == kind]
-
-
-class Pin(BaseModel):
-    """Which shard an id is of, and of which version all its chunks are."""
-
-    model_config = ConfigDict(frozen=True)
-
-    shard: str
-    version: str
 
 
 def idle_share(model_seconds: float, idle_seconds: float) -> float | None:
@@ -174,20 +163,6 @@ class Progress:
         return head.chunk + 1 if head and head.last else None
 
 
-def refuse_another(ours: Pin, there: Pin) -> None:
-    """Raises UsageError where the output's shard is another, or another version of ours."""
-    if there.shard != ours.shard:
-        raise UsageError(
-            f"the shards {ours.shard} and {there.shard} share one name in the output; "
-            "give one of them another name"
-        )
-    if there.version != ours.version:
-        raise UsageError(
-            f"shard {ours.shard} changed since its edits were begun (version {there.version}, "
-            f"now {ours.version}): give changed input another name, or use another output.path"
-        )
-
-
 def load_progress(output: Output, strict: bool = True) -> Progress:
     """What is committed in `output`, from one listing and a record of each shard.
 
@@ -254,7 +229,7 @@ def _attempted(output: Output, name: ChunkName) -> Commit | RunError:
 
 def read_commit(output: Output, name: ChunkName) -> Commit:
     """One record. Raises FileNotFoundError where there is none, RunError for a damaged one."""
-    commit = _read(output, layout.commit_path(name), Commit)
+    commit = read_record(output, layout.commit_path(name), Commit)
     if commit.name != name:
         raise damaged(output, layout.commit_path(name), f"it is of {commit.name}")
     return commit
@@ -288,17 +263,6 @@ def superseded(output: Output, commit: Commit) -> bool:
 MISSING = "missing or damaged; `diffedit verify` tells more and what to do"
 
 
-def pin(output: Output, chunk: Chunk) -> None:
-    """Ties the shard to its version, before its first record.
-
-    Raises UsageError where another writer tied it to another version.
-    """
-    ours = Pin(shard=chunk.shard, version=chunk.shard_version)
-    path = layout.pin_path(layout.shard_id(chunk.shard))
-    if not storage.create(output.fs, f"{output.root}/{path}", ours.model_dump_json().encode()):
-        refuse_another(ours, _read(output, path, Pin))
-
-
 def create_commit(output: Output, commit: Commit) -> bool:
     """Makes the chunk count, unless another writer did; whether it was this one.
 
@@ -306,20 +270,3 @@ def create_commit(output: Output, commit: Commit) -> bool:
     """
     path = f"{output.root}/{layout.commit_path(commit.name)}"
     return storage.create(output.fs, path, commit.model_dump_json().encode())
-
-
-def _read(output: Output, path: str, kind: type[T]) -> T:
-    data = storage.read(output.fs, f"{output.root}/{path}")
-    try:
-        return kind.model_validate_json(data)
-    except ValidationError as error:
-        what = "it is empty" if not data else f"it is no {kind.__name__.lower()} record"
-        raise damaged(output, path, what) from error
-
-
-def damaged(output: Output, path: str, why: str) -> RunError:
-    """The error that names a record which cannot be used."""
-    return RunError(
-        f"{output.path}/{path}: damaged: {why}; `diffedit verify --repair {output.path}` "
-        "mends what can be, and loses nothing"
-    )

@@ -20,10 +20,11 @@ from pipeline.errors import BugError, RunError
 from pipeline.rows import Chunk, Spent
 from pipeline.sinks import dead, layout, parquet
 from pipeline.sinks import webdataset as tars
-from pipeline.sinks.commits import Commit, PartFile, create_commit, newest, pin
+from pipeline.sinks.commits import Commit, PartFile, create_commit, newest
 from pipeline.sinks.layout import ChunkName
 from pipeline.sinks.lease import check_held
 from pipeline.sinks.output import Output
+from pipeline.sinks.pins import pin, pin_model
 from pipeline.sinks.replay import merged, untouched
 
 
@@ -46,6 +47,7 @@ def write_part(output: Output, table: pa.Table, before: Commit | None = None) ->
             check_held(output)  # who was taken over need not go on
             return _theirs(output, committed, before)
         pin(output, chunk)
+        pin_model(output, table["weights"].to_pylist())
         commit = _written(output, chunk, name, table, before)
         commit = commit.model_copy(update={k: round(v, 3) for k, v in asdict(spent).items()})
         commit = merged(before, commit) if before else commit

@@ -19,10 +19,11 @@ import pyarrow.parquet as pq
 from pipeline import storage
 from pipeline.errors import RunError
 from pipeline.sinks import layout
-from pipeline.sinks.commits import Commit, PartFile, Pin, Progress, commit_names, read_each
+from pipeline.sinks.commits import Commit, PartFile, Progress, commit_names, read_each
 from pipeline.sinks.layout import ChunkName
 from pipeline.sinks.output import Output
 from pipeline.sinks.part import runs
+from pipeline.sinks.pins import Pin
 from pipeline.sinks.sweep import orphans, parts
 from pipeline.sinks.verify import file_problems
 

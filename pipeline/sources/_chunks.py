@@ -11,7 +11,7 @@ from itertools import islice
 import pyarrow as pa
 from pyroaring import BitMap
 
-from pipeline.errors import RowError, RunError, UsageError
+from pipeline.errors import BugError, RowError, RunError, UsageError
 from pipeline.rows import READ_SCHEMA
 from pipeline.sources._shard import Member, Shard, Source
 
@@ -65,7 +65,8 @@ def require_columns(source: Source, shard: Shard, names: Iterable[str]) -> None:
 def _read(source: Source, shard: Shard) -> Iterator[Member]:
     try:
         for ordinal, member in enumerate(source.members(shard)):
-            assert member.ordinal == ordinal, "a source numbers its members in order"
+            if member.ordinal != ordinal:
+                raise BugError(f"{shard.path}: member {ordinal} is numbered {member.ordinal}")
             yield member
     except OSError as error:
         raise RunError(f"cannot read shard {shard.path}: {error}") from error
