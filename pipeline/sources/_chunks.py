@@ -11,7 +11,7 @@ from itertools import islice
 import pyarrow as pa
 from pyroaring import BitMap
 
-from pipeline.errors import RowError, RunError, UsageError
+from pipeline.errors import BugError, RowError, RunError, UsageError
 from pipeline.rows import READ_SCHEMA, PassedOver
 from pipeline.sources import _text
 from pipeline.sources._shard import Member, Shard, Source
@@ -90,7 +90,8 @@ def _complaint(members: Iterable[Member], names: set[str]) -> str | None:
 def _read(source: Source, shard: Shard) -> Iterator[Member]:
     try:
         for ordinal, member in enumerate(source.members(shard)):
-            assert member.ordinal == ordinal, "a source numbers its members in order"
+            if member.ordinal != ordinal:
+                raise BugError(f"{shard.path}: member {ordinal} is numbered {member.ordinal}")
             yield member
     except OSError as error:
         raise RunError(f"cannot read shard {shard.path}: {error}") from error
