@@ -165,13 +165,13 @@ class _Strays:
 
     def __init__(self, config: Config, shard: Shard) -> None:
         self._config, self._shard = config, shard
-        self._found: set[str] | None = None
+        self._found: set[int] | None = None
 
     def error(self, sample: _Sample) -> RowError | None:
         """The true reason of what `sample` lacks, if it is that its files are apart."""
         if self._found is None:
             self._found = self._scattered()
-        if same_form(sample.key) not in self._found:
+        if hash(same_form(sample.key)) not in self._found:
             return None
         return RowError(
             "not_adjacent",
@@ -179,26 +179,28 @@ class _Strays:
             "tar --sort=name",
         )
 
-    def _scattered(self) -> set[str]:
-        names: dict[str, set[str]] = {}  # of every sample before
-        scattered, current = set[str](), ""
+    def _scattered(self) -> set[int]:
+        # Hashes of keys, and few sets that many keys share: a tar may have a million samples.
+        names: dict[int, frozenset[str]] = {}
+        shared: dict[frozenset[str], frozenset[str]] = {}
+        scattered, current = set[int](), 0
         for key, extension in self._headers():
-            before = names.setdefault(key, set())
+            before = names.get(key, frozenset())
             # The same file name again is another sample of a repeated key.
             if key != current and before and extension not in before:
                 scattered.add(key)
-            current = key
-            before.add(extension)
+            current, now = key, before | {extension}
+            names[key] = shared.setdefault(now, now)
         return scattered
 
-    def _headers(self) -> Iterator[tuple[str, str]]:
+    def _headers(self) -> Iterator[tuple[int, str]]:
         try:
             file = ShardFile(self._config, self._shard.url, self._shard.pin)
             with file, _opened(file) as tar:
                 for info in _entries(tar):
                     key, extension, why = _split(info)
                     if not why and not info.isdir():
-                        yield same_form(key), extension
+                        yield hash(same_form(key)), extension
         except StorageFailed:
             raise
         except _BAD_TAR:
