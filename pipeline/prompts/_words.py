@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pipeline.errors import RowError
 
 MAX_PROMPT = 2000
 """Characters; text encoders read 77 tokens, so that anything longer is not a caption."""
 
+_SMALL = frozenset("a an the and or of in on with for to by at from is are".split())
 _ARTICLE = re.compile(r"(?<![\w-])(a|an)(\s+)$", re.IGNORECASE)
 _SOUNDS_VOWEL = re.compile(
     r"(?!uni(?!n)|us[aeu]|ut[eio]|eu|ewe|uk|one\b|once\b)[aeiou]|hour|honest|honou?r|heir",
@@ -45,12 +46,33 @@ def normal(word: str) -> str:
     return " ".join(word.lower().split())
 
 
+def nouns(words: Iterable[str]) -> re.Pattern[str]:
+    """A pattern of any of `words`, in the singular and the plural."""
+    every = {form for word in words for form in (*singulars(normal(word)), normal(word))}
+    return whole_words({f"{form}{end}" for form in every for end in ("", "s", "es")})
+
+
+def singulars(word: str) -> Iterator[str]:
+    """`word` and what it may be the plural of, by its ending; no claim that these are words."""
+    yield word
+    if word.endswith("ies"):
+        yield word[:-3] + "y"
+    if word.endswith("ves"):
+        yield from (word[:-3] + "f", word[:-3] + "fe")
+    if word.endswith("es"):
+        yield word[:-2]
+    if word.endswith("s") and not word.endswith("ss"):
+        yield word[:-1]
+
+
 def replaced(caption: str, spans: Sequence[tuple[int, int]], word: str) -> str:
     """`caption` with `word` at each (start, end), in the case of what stood there."""
     parts: list[str] = []
     done = 0
+    sentence = is_sentence(caption)
     for start, end in spans:
-        new = in_case_of(caption[start:end], word)
+        titled = not sentence or bool(caption[:start].strip())
+        new = in_case_of(caption[start:end], word, titled)
         parts += [with_article(caption[done:start], new), new]
         done = end
     return "".join([*parts, caption[done:]])
@@ -70,15 +92,29 @@ def with_article(before: str, word: str) -> str:
     return before[: found.start()] + article + found[2]
 
 
-def in_case_of(found: str, word: str) -> str:
-    """`word` in the case of `found`: red → blue, Red → Blue, RED → BLUE, Dark Red → Sky Blue."""
+def is_sentence(text: str) -> bool:
+    """Whether most words behind the first are in lower case: no Title Case, no CAPITALS."""
+    rest = [word for word in re.findall(r"[^\W\d_]{2,}", text)[1:] if word.lower() not in _SMALL]
+    return sum(word.islower() for word in rest) * 2 > len(rest)
+
+
+def in_case_of(found: str, word: str, titled: bool = False) -> str:
+    """`word` in the case of `found`: red → blue, RED → BLUE, Dark Red → Sky Blue.
+
+    Red → Sky blue, as a sentence begins, or Sky Blue where it is `titled`.
+    """
     if found.isupper() and len(found) > 1:
         return word.upper()
-    if " " in found and found.istitle():
-        return word.title()
+    if found[:1].isupper() and (titled or (" " in found and found.istitle())):
+        return _titled(word)
     if found[:1].isupper():
         return word[:1].upper() + word[1:]
     return word
+
+
+def _titled(word: str) -> str:
+    """Title Case, a capital only where a word begins: "off-white" → "Off-White"."""
+    return re.sub(r"(?<![\w'’])\w", lambda found: found[0].upper(), word)
 
 
 def slug(text: str) -> str:

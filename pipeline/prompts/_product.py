@@ -1,0 +1,285 @@
+"""Which colour phrase of a title is the product's own. Knows no target and no prompt.
+
+A phrase is the product's where it stands as a colour does (before the noun, after it, alone
+between punctuation, behind "in" or "Colour:") and the product is known to come in any colour.
+All else is told: a name, a food, a material, a part, a word that is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.prompts._chain import AND, Item, is_plain, items, kind
+from pipeline.prompts._lexicon import phrases as fixed_phrases
+from pipeline.prompts._lexicon import words
+from pipeline.prompts._title import Phrase, Title
+from pipeline.prompts._words import singulars
+
+COLOUR_KEYS = frozenset({"colour", "color", "colourway", "colorway", "colours", "colors"})
+OTHER_KEYS = frozenset(
+    "brand material size style model pattern flavour flavor scent finish type name theme title "
+    "sku artist author fragrance fabric shape manufacturer series".split()
+)
+_CONTAINERS = frozenset(
+    "photo picture image photograph pack set box pair shot view bundle lot bunch case collection "
+    "pcs pieces piece packs sets pairs render rendering drawing".split()
+)
+_SURNAMES = frozenset("white brown black green gray grey gold silver rose blue violet".split())
+_ALLOWED = {
+    "plain": frozenset({"soft", "hard", "fine", "beauty", "object"}),
+    "gem": frozenset({"soft", "hard", "beauty", "object"}),
+    "metal": frozenset({"soft", "object"}),
+    "noun": frozenset({"soft", "object"}),
+    "weak": frozenset({"object"}),
+}
+_ALLOWED_ALONE = {
+    "plain": _ALLOWED["plain"],
+    "gem": _ALLOWED["gem"],
+    "metal": frozenset({"soft", "hard", "object"}),
+    "noun": frozenset({"soft", "hard", "object"}),
+    "weak": frozenset({"soft", "hard", "object"}),
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a phrase is: `explicit`, `alone`, `sure`, `named`, `other` or `unclear`, and why."""
+
+    phrase: Phrase
+    sort: str
+    why: str = ""
+
+    @property
+    def counts(self) -> bool:
+        """Whether the phrase is the product's colour."""
+        return self.sort in ("explicit", "alone", "sure")
+
+
+def verdicts(title: Title, objects: frozenset[str] = frozenset()) -> list[Verdict]:
+    """One verdict a colour phrase, from left to right."""
+    return [_Judge(title, phrase, objects).verdict() for phrase in title.phrases]
+
+
+class _Judge:
+    """One phrase of a title: its segment, what stands before and what follows it."""
+
+    def __init__(self, title: Title, phrase: Phrase, objects: frozenset[str]) -> None:
+        self.title, self.phrase, self.objects = title, phrase, objects
+        self.segment = title.segment(phrase.first)
+        self.before = list(items(title, self.segment.start, phrase.first, objects))
+        self.after = list(items(title, phrase.last + 1, self.segment.stop, objects))
+        self.said = title.said(phrase.first, phrase.last)
+
+    def verdict(self) -> Verdict:
+        key = self._key()
+        if key in COLOUR_KEYS:
+            return self._of_pair()
+        if key in OTHER_KEYS:
+            return self._is("named", f"{self.said!r} is the {key}")
+        why = self._name() or self._subordinate()
+        if why:
+            return self._is("other" if why.startswith("it stands") else "named", why)
+        return self._of_chain(self._chain())
+
+    def _is(self, sort: str, why: str = "") -> Verdict:
+        return Verdict(self.phrase, sort, why)
+
+    def _key(self) -> str | None:
+        """The key of the pair "key: value" whose value holds the phrase."""
+        start = self.segment.start
+        if self.before and self.before[0].first == self.before[0].last:
+            first = self.title.words[start].key
+            if first in COLOUR_KEYS:
+                return first
+        if start and self.title.words[start].gap.strip() in (",", "/") and self._only_colours(self.segment):
+            start = self.title.segment(start - 1).start
+        if start == 0:
+            return None
+        key, gap = self.title.words[start - 1].key, self.title.words[start].gap.strip()
+        is_pair = gap in (":", "=") or (key in COLOUR_KEYS and gap in "-–—")
+        return key if is_pair and key in COLOUR_KEYS | OTHER_KEYS else None
+
+    def _only_colours(self, segment: range) -> bool:
+        return all(at in self.title.colour_at for at in segment)
+
+    def _of_pair(self) -> Verdict:
+        """The value of "Colour: …", whole: the words before the phrase are a part of it."""
+        known = [item for item in self.before if self.title.words[item.first].key not in COLOUR_KEYS]
+        if any(item.sort in ("colour", "and") for item in known + self.after):
+            return self._is("explicit")
+        first = known[0].first if known else self.phrase.first
+        return Verdict(Phrase(first, self.phrase.last, self.phrase.head), "explicit")
+
+    def _name(self) -> str:
+        """Why the phrase is a part of a name or of a fixed phrase; empty where it is none."""
+        first, last = self.phrase.first, self.phrase.last
+        fixed = _fixed(self.title, first, last)
+        if fixed:
+            return f"{fixed!r} is a name or a fixed phrase"
+        if first > self.segment.start and self.title.words[first].key in _SURNAMES:
+            given = self.title.words[first - 1].key
+            if given in words("names") and first == last:
+                return f"{self.title.said(first - 1, last)!r} is a person's name"
+        if self.after and self.after[0].sort == "and":
+            if len(self.after) == 1 or self.after[1].sort not in ("colour", "modifier"):
+                if not self._then_colour():
+                    return f"{self.said!r} may be a part of a name with {self._word(self.after[0])!r}"
+        return ""
+
+    def _then_colour(self) -> bool:
+        return len(self.after) > 1 and self.after[1].first in self.title.colour_at
+
+    def _subordinate(self) -> str:
+        """Why the phrase tells another thing's colour: it stands behind a preposition."""
+        for at, item in enumerate(self.before):
+            word = self.title.words[item.first].key
+            of_some = word == "of" and self._is_container(at)
+            behind_in = word == "in" and at == len(self.before) - 1
+            if item.sort == "boundary" and not of_some and not behind_in:
+                return f"it stands in {self.title.said(item.first, self.phrase.last)!r}"
+            if word == "in" and not self._leads_to_colour(at + 1):
+                return f"it stands in {self.title.said(item.first, self.phrase.last)!r}"
+        return ""
+
+    def _leads_to_colour(self, at: int) -> bool:
+        return all(item.sort in ("colour", "and") for item in self.before[at:])
+
+    def _is_container(self, at: int) -> bool:
+        before = self.title.words[self.before[at].first - 1].key if at else ""
+        return before in _CONTAINERS or before.removesuffix("s") in _CONTAINERS
+
+    def _chain(self) -> list[Item]:
+        """What the colour stands before: up to a preposition, another colour or a second "and"."""
+        chain: list[Item] = []
+        joined = True
+        for item in self.after:
+            if item.sort == "boundary" or (item.sort == "filler" and chain):
+                break
+            if item.sort == "and":
+                if any(other.sort == "thing" for other in chain):
+                    break
+                joined = True
+            elif item.sort == "colour":
+                if not joined:
+                    break
+            else:
+                joined = False
+                chain.append(item)
+        return chain or self._across_comma()
+
+    def _across_comma(self) -> list[Item]:
+        """The chain of "red, glossy mug": a first segment that is no more than the colour."""
+        start = self.segment.stop
+        only = all(item.sort in ("number", "filler", "colour", "and") for item in self.before)
+        if self.after or not only or self.segment.start or start >= len(self.title.words):
+            return []
+        if self.title.words[start].gap.strip() not in (",", "/"):
+            return []
+        rest = self.title.segment(start)
+        found = list(items(self.title, rest.start, rest.stop, self.objects))
+        skipped = [item for item in found if item.sort not in ("colour", "and")]
+        return skipped[: next((i for i, item in enumerate(skipped) if item.sort == "boundary"), None)]
+
+    def _of_chain(self, chain: Sequence[Item]) -> Verdict:
+        for item in chain:
+            if item.sort == "stuff":
+                return self._is("named", f"{self.said!r} may be the {self._word(item)!r}'s own")
+            if item.sort == "thing":
+                break
+        things = [item for item in chain if item.sort == "thing"]
+        if things:
+            return self._before_thing(chain, things)
+        return self._behind_thing(chain)
+
+    def _before_thing(self, chain: Sequence[Item], things: Sequence[Item]) -> Verdict:
+        stuff = next((item for item in chain if item.sort == "stuff"), None)
+        if stuff:
+            return self._is("named", f"{self._word(stuff)!r} is no product of any colour")
+        if chain[0].sort not in ("thing", "modifier", "number"):
+            return self._is(
+                "unclear", f"{self.title.said(self.phrase.first, chain[0].last)!r} may be a name"
+            )
+        if self._thing_before() or self._thing_in_earlier_segment():
+            return self._is("unclear", f"{self.said!r} may be a part's or another thing's colour")
+        return self._if_allowed(things[-1], _ALLOWED, "sure")
+
+    def _thing_before(self) -> Item | None:
+        return next((item for item in reversed(self.before) if item.sort == "thing"), None)
+
+    def _thing_in_earlier_segment(self) -> Item | None:
+        return self._thing_in(0, self.segment.start)
+
+    def _thing_in(self, first: int, stop: int) -> Item | None:
+        """The head of the product's noun phrase in words [first, stop); None at food and the like."""
+        head: Item | None = None
+        for item in items(self.title, first, stop, self.objects):
+            if item.sort == "boundary" and head:
+                break
+            if item.sort == "thing":
+                head = item
+        return head
+
+    def _behind_thing(self, chain: Sequence[Item]) -> Verdict:
+        strange = next((i for i in chain if i.sort not in ("modifier", "number")), None)
+        if strange:
+            return self._is("unclear", f"{self._word(strange)!r} behind {self.said!r} is not known")
+        own = self._thing_before()
+        alone = all(item.sort in ("colour", "and", "number", "filler") for item in self.before)
+        if not own and not alone:
+            return self._is("unclear", f"no product that is known stands beside {self.said!r}")
+        thing = own or self._thing_anywhere()
+        if thing is None:
+            return self._is("unclear", "the title names no product that is known")
+        if self._is_food(thing):
+            return self._is("unclear", f"{self.said!r} may be a kind, not a colour")
+        if own and self.before[-1].sort in ("unknown", "stuff"):
+            name = self.title.said(self.before[-1].first, self.phrase.last)
+            return self._is("unclear", f"{name!r} may be a name")
+        return self._if_allowed(
+            thing, _ALLOWED if own else _ALLOWED_ALONE, "sure" if own else "alone"
+        )
+
+    def _thing_anywhere(self) -> Item | None:
+        start, stop = self.segment.start, self.segment.stop
+        return self._thing_in(0, start) or self._thing_in(stop, len(self.title.words))
+
+    def _is_food(self, thing: Item) -> bool:
+        """Whether the thing's own words name food, or what has its colour by nature."""
+        around = self.title.segment(thing.first)
+        return any(
+            item.sort == "stuff" and item.section in ("food or drink", "colour by nature")
+            for item in items(self.title, around.start, thing.first, self.objects)
+        )
+
+    def _if_allowed(
+        self, thing: Item, allowed: dict[str, frozenset[str]], sort: str
+    ) -> Verdict:
+        which = kind(self.phrase)
+        if thing.section in allowed[which]:
+            return self._is(sort)
+        of_what = "a metal" if which == "metal" else "a stone" if which == "gem" else "a thing"
+        return self._is("unclear", f"{self.said!r} may be {of_what}, not the colour")
+
+    def _word(self, item: Item) -> str:
+        return self.title.said(item.first, item.last)
+
+
+def _fixed(title: Title, first: int, last: int) -> str:
+    """The fixed phrase in the title that has a word of [first, last]; empty where there is none."""
+    known, longest = fixed_phrases()
+    lights = any(word.key in _LIGHTS for word in title.words)
+    for start in range(max(0, first - longest + 1), last + 1):
+        for stop in range(max(start, first), min(len(title.words), start + longest)):
+            *keys, end = (word.key for word in title.words[start : stop + 1])
+            section = next((known[k] for w in singulars(end) if (k := (*keys, w)) in known), None)
+            if section and (section != "light" or lights) and _one_run(title, start, stop):
+                return title.said(start, stop)
+    return ""
+
+
+_LIGHTS = frozenset("light lights led bulb bulbs lamp lamps lighting lantern lumens".split())
+
+
+def _one_run(title: Title, first: int, last: int) -> bool:
+    return all(title.words[at].gap in (" ", "-") for at in range(first + 1, last + 1))

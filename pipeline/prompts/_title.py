@@ -1,0 +1,179 @@
+"""A title's words, its segments, and the colour phrases in it. Knows no product and no rule."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from pipeline.prompts._lexicon import WEB, colour_kinds, qualifiers
+
+HYPHENS = "-‐‑‒–−"
+_WORD = re.compile(r"[^\W_]+(?:[.'’&][^\W_]+)*(?:['’](?=\s))?|[&+]")
+_NOT_TEXT = re.compile(r"<[^<>]{1,200}>|\b(?:https?://|www\.)\S+|\S+@\S+\.\S+", re.IGNORECASE)
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
+_QUIET = str.maketrans("", "", "\"'’‘“”™®©*")
+_CONTRADICTIONS = {
+    "black": frozenset({"light", "pale", "pastel", "bright", "neon", "mid"}),
+    "white": frozenset({"light", "dark", "pale", "neon", "mid", "reddish"}),
+}
+_BLENDS = frozenset(
+    frozenset(pair.split("-"))
+    for pair in (
+        "blue-green", "blue-grey", "green-grey", "brown-grey", "yellow-green", "red-orange",
+        "orange-yellow", "blue-purple", "red-purple", "red-brown", "orange-brown", "purple-pink",
+        "blue-violet", "red-violet", "pink-red", "beige-grey", "beige-brown", "pink-orange",
+    )
+)  # fmt: skip
+_SPACED_BLENDS = frozenset({"grey", "brown"})
+"""With one of these a blend may be written in two words: "blue grey", not "red orange"."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word, or a part between hyphens: `text[start:end]`, and what stands before it."""
+
+    key: str  # lower case, without an 's
+    start: int
+    end: int
+    gap: str  # "" at the start, " ", "-" within a word with hyphens, else what parts segments
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A colour, read whole: words[first:last + 1]; `head` is the word that says which."""
+
+    first: int
+    last: int
+    head: str
+
+
+def clean(text: str) -> str:
+    """`text` without HTML entities and tags, invisible characters and odd blanks."""
+    plain = html.unescape(text) if "&" in text else text
+    plain = re.sub(r"\s*</?[a-zA-Z][^<>]{0,200}>\s*", " ", plain) if "<" in plain else plain
+    plain = unicodedata.normalize("NFC", plain.translate(_INVISIBLE))
+    return re.sub(r"[^\S\n ]", " ", plain).strip()
+
+
+class Title:
+    """A cleaned title, parsed."""
+
+    def __init__(self, text: str, extra: Sequence[str] = ()) -> None:
+        self.text = text
+        self._extra = frozenset(extra)
+        self.words = list(_words(text))
+
+    @cached_property
+    def phrases(self) -> list[Phrase]:
+        """The colour phrases from left to right."""
+        found: list[Phrase] = []
+        at = len(self.words) - 1
+        while at >= 0:
+            phrase = self._phrase_ending(at)
+            if phrase:
+                found.append(phrase)
+            at = phrase.first - 1 if phrase else at - 1
+        return [phrase for phrase in found[::-1] if self._is_whole(phrase, found)]
+
+    @cached_property
+    def colour_at(self) -> dict[int, Phrase]:
+        """Each word that is in a colour phrase → the phrase."""
+        return {at: phrase for phrase in self.phrases
+                for at in range(phrase.first, phrase.last + 1)}  # fmt: skip
+
+    def segment(self, at: int) -> range:
+        """The words around `at` up to the punctuation that parts segments."""
+        first, last = at, at + 1
+        while first > 0 and self.words[first].gap in (" ", "-"):
+            first -= 1
+        while last < len(self.words) and self.words[last].gap in (" ", "-"):
+            last += 1
+        return range(first, last)
+
+    def said(self, first: int, last: int) -> str:
+        """The text from word `first` to word `last`."""
+        return self.text[self.words[first].start : self.words[last].end]
+
+    def keys(self, first: int, last: int) -> str:
+        """The words' keys, single blanks between them, gray as grey."""
+        return " ".join(w.key for w in self.words[first : last + 1]).replace("gray", "grey")
+
+    def _phrase_ending(self, at: int) -> Phrase | None:
+        last = at
+        if self.words[at].key in ("coloured", "colored") and self._joined(at):
+            at -= 1
+        head = self.words[at].key
+        if head not in colour_kinds() and head not in self._extra:
+            return self._of_config(at)
+        first = at
+        while width := self._qualifier_before(first, head):
+            first -= width
+        return Phrase(first, last, head)
+
+    def _of_config(self, at: int) -> Phrase | None:
+        """A colour of several words that the config names."""
+        for first in range(max(0, at - 3), at):
+            if self.keys(first, at) in self._extra and all(
+                self._joined(i) for i in range(first + 1, at + 1)
+            ):
+                return Phrase(first, at, self.words[at].key)
+        return None
+
+    def _qualifier_before(self, first: int, head: str) -> int:
+        """How many words before `first` are a part of the colour: 0, 1 or 2."""
+        if not self._joined(first):
+            return 0
+        before = self.words[first - 1]
+        known = qualifiers().get(head, frozenset()) | qualifiers()["any"]
+        if first > 1 and self._joined(first - 1):
+            if f"{self.words[first - 2].key}-{before.key}" in known:
+                return 2
+        if before.key in _CONTRADICTIONS.get(head, ()):
+            return 0
+        whole = before.key + "".join(w.key for w in self.words[first : first + 2])
+        web = before.key + head in WEB or whole in WEB
+        if before.key == "medium":
+            return int(web and self.words[first].gap == "-")
+        return int(before.key in known or web or self._is_blend(before.key, head, first))
+
+    def _is_blend(self, left: str, right: str, at: int) -> bool:
+        pair = frozenset({left.replace("gray", "grey"), right.replace("gray", "grey")})
+        spaced = self.words[at].gap == " "
+        return pair in _BLENDS and (not spaced or bool(pair & _SPACED_BLENDS))
+
+    def _joined(self, at: int) -> bool:
+        return at > 0 and self.words[at].gap in (" ", "-")
+
+    def _is_whole(self, phrase: Phrase, found: Sequence[Phrase]) -> bool:
+        """Whether no word with hyphens is cut, as "infra-red" and "red-haired" would be."""
+        firsts, lasts = {p.first for p in found}, {p.last for p in found}
+        before = self.words[phrase.first].gap == "-" and phrase.first - 1 not in lasts
+        after = phrase.last + 1
+        cut = after < len(self.words) and self.words[after].gap == "-" and after not in firsts
+        return not before and not cut
+
+
+def _words(text: str) -> Iterator[Word]:
+    hidden = _NOT_TEXT.sub(lambda found: "|" * len(found[0]), text)
+    done = 0
+    for found in _WORD.finditer(hidden):
+        yield Word(_key(found[0]), *found.span(), _gap(hidden[done : found.start()], done == 0))
+        done = found.end()
+
+
+def _key(word: str) -> str:
+    key = word.lower().replace("’", "'")
+    return key.removesuffix("'s").rstrip("'")
+
+
+def _gap(between: str, is_first: bool) -> str:
+    if is_first:
+        return ""
+    if len(between) == 1 and between in HYPHENS:
+        return "-"
+    quiet = between.translate(_QUIET)
+    return " " if quiet.isspace() or not quiet else quiet
