@@ -6,16 +6,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline.prompts._lexicon import colour_kinds, look_up, words
+from pipeline.prompts._lexicon import colour_kinds, grammar, look_up, words
 from pipeline.prompts._title import Phrase, Title
 
-BOUNDARIES = frozenset(
-    "with without w for on by from featuring at to under over near against beside behind inside "
-    "like than plus incl including as via per next that which who in into of onto".split()
-)
-AND = frozenset({"and", "&", "+", "or", "und", "plus"})
-_FILLERS = frozenset("a an the this that these those is are was were in my your our its their".split())
-_ADJECTIVE = re.compile(r".{2,}(?:ed|less|able|ible|proof|resistant|repellent|like|free|ish)|.{4,}ing")
+AND = grammar("and")
+_ADJECTIVE = re.compile(r".+[^e]ed|.{2,}(?:less|proof|resistant|repellent|like|free)|.{4,}[ai]ble")
 _MEASURE = re.compile(r".*\d.*")
 
 
@@ -44,16 +39,12 @@ def items(title: Title, first: int, stop: int, objects: frozenset[str]) -> Itera
 def _item(title: Title, at: int, stop: int, objects: frozenset[str]) -> Item:
     for width in (3, 2, 1):
         last = at + width - 1
-        if last >= stop or not _is_one_run(title, at, last):
+        if last >= stop or not title.is_run(at, last):
             continue
         item = _known(title, at, last, objects)
         if item:
             return item
     return _by_shape(title, at, stop)
-
-
-def _is_one_run(title: Title, first: int, last: int) -> bool:
-    return all(title.words[at].gap in (" ", "-") for at in range(first + 1, last + 1))
 
 
 def _known(title: Title, first: int, last: int, objects: frozenset[str]) -> Item | None:
@@ -73,8 +64,8 @@ def _known(title: Title, first: int, last: int, objects: frozenset[str]) -> Item
 
 
 def _function_word(at: int, key: str) -> Item | None:
-    for sort, known in (("and", AND), ("filler", _FILLERS), ("boundary", BOUNDARIES)):
-        if key in known:
+    for sort in ("and", "filler", "boundary"):
+        if key in grammar(sort):
             return Item(at, at, sort)
     return None
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from pipeline.errors import RowError
-from pipeline.prompts._chain import is_plain
-from pipeline.prompts._lexicon import families, family, words
+from pipeline.prompts._chain import AND, is_plain, items
+from pipeline.prompts._lexicon import families, family, look_up, words
 from pipeline.prompts._product import Verdict, verdicts
-from pipeline.prompts._title import Phrase, Title
+from pipeline.prompts._title import Phrase, Title, same
 
 _CODE = re.compile(
     r"#(?:[0-9a-f]{6}|(?=\d*[a-f])[0-9a-f]{3})\b|\bRAL[\s-]?\d{4}\b|\bpantone\b|\b(?:rgb|hsl)a?\(",
@@ -39,8 +40,9 @@ def own_colour(title: Title, objects: frozenset[str] = frozenset()) -> Place:
     counted = _settled(title, told)
     if not counted:
         raise _unclear(title, told)
-    if len({_same(title, verdict.phrase) for verdict in counted}) > 1:
-        names = " and ".join(repr(_said(title, verdict.phrase)) for verdict in counted[:3])
+    every = _with_linked(title, [verdict.phrase for verdict in counted])
+    if len({_same(title, phrase) for phrase in every}) > 1:
+        names = " and ".join(repr(_said(title, phrase)) for phrase in every[:3])
         raise RowError("several_colours", f"{names} in {title.text[:200]!r}: which is to change?")
     if counted[0].sort == "sure":
         _refuse_doubt(title, told)
@@ -55,14 +57,19 @@ def matching(title: Title, colour: str, objects: frozenset[str] = frozenset()) -
     refuse_code(title.text)
     told = verdicts(title, objects)
     alike = [v for v in told if _is_kind_of(title, v.phrase, colour)]
-    found = [v.phrase for v in alike if v.counts or (v.sort == "unclear" and is_plain(v.phrase))]
+    found = [
+        v.phrase if v.counts else _whole_name(title, v.phrase)
+        for v in alike
+        if v.counts or _is_meant(title, v, colour)
+    ]
     if found:
         return _place(title, found)
     other = next((v for v in told if v.counts), None)
     if other:
         said = _said(title, other.phrase)
         raise RowError("colour_differs", f"the title says {said!r}, the column {colour!r}")
-    if alike or any(is_plain(v.phrase) or v.sort == "named" for v in told) or _foreign(title):
+    doubt = any(v.sort == "named" or (is_plain(v.phrase) and v.sort != "name") for v in told)
+    if alike or doubt or _foreign(title):
         raise _unclear(title, told)
     return None
 
@@ -74,12 +81,18 @@ def attached(title: Title, noun: tuple[int, int], objects: frozenset[str]) -> Pl
     """
     refuse_code(title.text)
     told = verdicts(title, objects)
-    before = [v for v in told if v.sort != "named" and _stands_before(title, v.phrase, noun[0])]
+    before = [
+        v
+        for v in told
+        if v.sort not in ("name", "named") and _stands_before(title, v.phrase, noun[0])
+    ]
     if before:
         return _place(title, [before[-1].phrase])
     if any(v.counts and _stands_behind(title, v.phrase, noun[1]) for v in told):
         return own_colour(title, objects)
-    doubt = next((v for v in told if v.sort in ("named", "unclear") and is_plain(v.phrase)), None)
+    doubt = next(
+        (v for v in told if v.sort in ("name", "named", "unclear") and is_plain(v.phrase)), None
+    )
     if doubt:
         raise _unclear(title, told)
     return None
@@ -95,12 +108,32 @@ def _stands_behind(title: Title, phrase: Phrase, noun: int) -> bool:
     return title.words[phrase.first].start >= noun
 
 
+def _is_meant(title: Title, verdict: Verdict, colour: str) -> bool:
+    """Whether a phrase that is unclear in itself is the colour, since the column says so."""
+    phrase = verdict.phrase
+    if verdict.sort == "thing" and look_up(phrase.head, "modifiers") is None:
+        words_of = set(_same(title, phrase).split())
+        return verdict.section in ("soft", "hard", "object") and words_of <= set(
+            same(colour).split()
+        )
+    return verdict.sort == "unclear" and is_plain(phrase)
+
+
+def _whole_name(title: Title, phrase: Phrase) -> Phrase:
+    """The phrase with the words before it where they are a later segment's all: ", Quartz Pink"."""
+    start = title.segment(phrase.first).start
+    before = list(items(title, start, phrase.first, frozenset()))
+    strange = all(item.sort in ("unknown", "stuff") for item in before)
+    return Phrase(start, phrase.last, phrase.head) if start and strange else phrase
+
+
 def refuse_code(text: str) -> None:
     """Raises RowError `colour_code`: a word that is changed would contradict the code."""
     code = _CODE.search(text)
     if code:
         raise RowError(
-            "colour_code", f"{code[0]!r} is a colour code, which no word can replace: {text[:200]!r}"
+            "colour_code",
+            f"{code[0]!r} is a colour code, which no word can replace: {text[:200]!r}",
         )
 
 
@@ -124,6 +157,19 @@ def _is_material(title: Title, verdict: Verdict, counted: Sequence[Verdict]) -> 
     )
 
 
+def _with_linked(title: Title, phrases: Sequence[Phrase]) -> list[Phrase]:
+    """The phrases, and those that a slash or an "and" links to one of them."""
+    found = list(phrases)
+    for left, right in pairwise(title.phrases):
+        between = title.words[left.last + 1 : right.first + 1]
+        linked = [w.key for w in between[:-1] if w.key not in AND] == [] and (
+            len(between) > 1 or between[0].gap.strip() in ("/", "|")
+        )
+        if linked and (left in phrases) != (right in phrases):
+            found.append(left if right in phrases else right)
+    return found
+
+
 def _refuse_doubt(title: Title, told: Sequence[Verdict]) -> None:
     doubt = next((v for v in told if v.sort == "unclear" and is_plain(v.phrase)), None)
     if doubt:
@@ -134,7 +180,9 @@ def _unclear(title: Title, told: Sequence[Verdict]) -> RowError:
     if told:
         first = next((v for v in told if is_plain(v.phrase)), told[0])
         why = first.why
-        return RowError("unclear_colour", f"{why}; no colour of the product in {title.text[:200]!r}")
+        return RowError(
+            "unclear_colour", f"{why}; no colour of the product in {title.text[:200]!r}"
+        )
     foreign = _foreign(title)
     if foreign:
         return RowError("other_language", f"{foreign!r} is no English colour: {title.text[:200]!r}")
@@ -161,7 +209,7 @@ def _same(title: Title, phrase: Phrase) -> str:
 def _is_kind_of(title: Title, phrase: Phrase, colour: str) -> bool:
     """Whether the phrase can say the column's colour: the same, a part of it, or its kind."""
     said = set(_same(title, phrase).split())
-    given = set(colour.lower().replace("-", " ").replace("gray", "grey").split())
+    given = set(same(colour).split())
     if said <= given or given <= said:
         return True
     bases = families().get(phrase.head, frozenset({phrase.head}))
@@ -171,4 +219,4 @@ def _is_kind_of(title: Title, phrase: Phrase, colour: str) -> bool:
 def _one_is_basic(phrase: Phrase, colour: str) -> bool:
     """One of the two is a basic colour ("blue"), of which the other ("navy") is a kind."""
     basics = frozenset().union(*families().values())
-    return phrase.head in basics or colour.lower().split()[-1] in basics
+    return phrase.head in basics or same(colour).split()[-1] in basics

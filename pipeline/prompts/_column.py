@@ -6,15 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.errors import RowError
-from pipeline.prompts._choice import refuse_code
 from pipeline.prompts._chain import is_plain
-from pipeline.prompts._lexicon import words
+from pipeline.prompts._choice import refuse_code
+from pipeline.prompts._lexicon import grammar, words
 from pipeline.prompts._title import Title, clean
 
 _NONE = frozenset({"", "n/a", "na", "none", "null", "-", "–", "—", "nan", "unknown", "?"})
-_MANY = frozenset(
-    "multi multicolour multicolor multicoloured multicolored rainbow assorted various mixed".split()
-)
 
 
 def text(columns: Mapping[str, Any], name: str) -> str | None:
@@ -43,7 +40,7 @@ def colour(columns: Mapping[str, Any], name: str | None) -> str | None:
     title = Title(found)
     keys = {word.key for word in title.words}
     apart = [p for p in title.phrases if is_plain(p) or len(title.phrases) == 1]
-    if keys & _MANY or len(apart) > 1:
+    if keys & grammar("many colours") or len(apart) > 1:
         raise RowError("several_colours", f"column {name!r} holds {found!r}: which is to change?")
     if not title.phrases and keys & words("foreign").keys():
         raise RowError("other_language", f"column {name!r} holds {found!r}: no English colour")

@@ -44,10 +44,15 @@ def _head(every: list[Item]) -> int | None:
 
 def _put(title: Title, every: list[Item], at: int, colour: str) -> str:
     while at > 0 and every[at - 1].section in _CLOSE and title.words[every[at].first].gap == " ":
+        if every[at - 1].first - 1 in title.colour_at:  # "Silver Cross" is not to be parted
+            break
         at -= 1
     word = title.words[every[at].first]
     before, rest = title.text[: word.start], title.text[word.start :]
-    new = in_case_of(title.text[word.start : word.end], colour, not is_sentence(title.text))
+    titled = not is_sentence(title.text) and any(map(str.isupper, title.text))
+    found = title.text[word.start : word.end]
+    found = found.capitalize() if titled and not found.isupper() else found
+    new = in_case_of(found, colour, titled)
     if not before.strip() and is_sentence(title.text):
         rest = rest[0].lower() + rest[1:]
     return with_article(before, new) + new + " " + rest

@@ -33,6 +33,19 @@ def words(name: str) -> Mapping[str, str]:
     return {word: section for section, line in lines(name) for word in line.split()}
 
 
+def grammar(section: str) -> frozenset[str]:
+    """The small words of one kind, as prepositions are."""
+    return _grammar()[section]
+
+
+@cache
+def _grammar() -> Mapping[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for section, line in lines("grammar"):
+        found.setdefault(section, set()).update(line.split())
+    return {section: frozenset(every) for section, every in found.items()}
+
+
 @cache
 def phrases() -> tuple[Mapping[tuple[str, ...], str], int]:
     """Each fixed phrase, in words → its section; and the words of the longest."""

@@ -10,22 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.prompts._chain import AND, Item, is_plain, items, kind
+from pipeline.prompts._chain import Item, is_plain, items, kind
+from pipeline.prompts._lexicon import grammar, look_up, words
 from pipeline.prompts._lexicon import phrases as fixed_phrases
-from pipeline.prompts._lexicon import words
 from pipeline.prompts._title import Phrase, Title
 from pipeline.prompts._words import singulars
 
-COLOUR_KEYS = frozenset({"colour", "color", "colourway", "colorway", "colours", "colors"})
-OTHER_KEYS = frozenset(
-    "brand material size style model pattern flavour flavor scent finish type name theme title "
-    "sku artist author fragrance fabric shape manufacturer series".split()
-)
-_CONTAINERS = frozenset(
-    "photo picture image photograph pack set box pair shot view bundle lot bunch case collection "
-    "pcs pieces piece packs sets pairs render rendering drawing".split()
-)
-_SURNAMES = frozenset("white brown black green gray grey gold silver rose blue violet".split())
+_NO_NOUN = ("colour", "and", "number", "filler")
 _ALLOWED = {
     "plain": frozenset({"soft", "hard", "fine", "beauty", "object"}),
     "gem": frozenset({"soft", "hard", "beauty", "object"}),
@@ -44,11 +35,17 @@ _ALLOWED_ALONE = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a phrase is: `explicit`, `alone`, `sure`, `named`, `other` or `unclear`, and why."""
+    """What a phrase is, and why.
+
+    `explicit` ("Colour: Red"), `alone` (between punctuation), `sure`: the product's colour.
+    `name`: a part of a name; `named`: of a food, a material, a key's value; `other`: another
+    thing's colour; `thing`: what the product is of, maybe, `section` its kind; `unclear`.
+    """
 
     phrase: Phrase
     sort: str
     why: str = ""
+    section: str = ""
 
     @property
     def counts(self) -> bool:
@@ -73,14 +70,11 @@ class _Judge:
 
     def verdict(self) -> Verdict:
         key = self._key()
-        if key in COLOUR_KEYS:
+        if key in grammar("colour key"):
             return self._of_pair()
-        if key in OTHER_KEYS:
+        if key in grammar("other key"):
             return self._is("named", f"{self.said!r} is the {key}")
-        why = self._name() or self._subordinate()
-        if why:
-            return self._is("other" if why.startswith("it stands") else "named", why)
-        return self._of_chain(self._chain())
+        return self._name() or self._subordinate() or self._of_chain(self._chain())
 
     def _is(self, sort: str, why: str = "") -> Verdict:
         return Verdict(self.phrase, sort, why)
@@ -90,64 +84,89 @@ class _Judge:
         start = self.segment.start
         if self.before and self.before[0].first == self.before[0].last:
             first = self.title.words[start].key
-            if first in COLOUR_KEYS:
+            if first in grammar("colour key"):
                 return first
-        if start and self.title.words[start].gap.strip() in (",", "/") and self._only_colours(self.segment):
+        if (
+            start
+            and self.title.words[start].gap.strip() in (",", "/")
+            and self._only_colours(self.segment)
+        ):
             start = self.title.segment(start - 1).start
         if start == 0:
             return None
         key, gap = self.title.words[start - 1].key, self.title.words[start].gap.strip()
-        is_pair = gap in (":", "=") or (key in COLOUR_KEYS and gap in "-–—")
-        return key if is_pair and key in COLOUR_KEYS | OTHER_KEYS else None
+        is_pair = gap in (":", "=") or (key in grammar("colour key") and gap in "-–—")
+        known = grammar("colour key") | grammar("other key")
+        return key if is_pair and key in known else None
 
     def _only_colours(self, segment: range) -> bool:
         return all(at in self.title.colour_at for at in segment)
 
     def _of_pair(self) -> Verdict:
         """The value of "Colour: …", whole: the words before the phrase are a part of it."""
-        known = [item for item in self.before if self.title.words[item.first].key not in COLOUR_KEYS]
+        known = [
+            item
+            for item in self.before
+            if self.title.words[item.first].key not in grammar("colour key")
+        ]
         if any(item.sort in ("colour", "and") for item in known + self.after):
             return self._is("explicit")
         first = known[0].first if known else self.phrase.first
         return Verdict(Phrase(first, self.phrase.last, self.phrase.head), "explicit")
 
-    def _name(self) -> str:
-        """Why the phrase is a part of a name or of a fixed phrase; empty where it is none."""
+    def _name(self) -> Verdict | None:
+        """The verdict of a phrase that is a part of a name or of a fixed phrase."""
         first, last = self.phrase.first, self.phrase.last
         fixed = _fixed(self.title, first, last)
         if fixed:
-            return f"{fixed!r} is a name or a fixed phrase"
-        if first > self.segment.start and self.title.words[first].key in _SURNAMES:
+            said, section = fixed
+            why = f"{said!r} is a name or a fixed phrase"
+            return self._is("name" if section == "name" else "named", why)
+        if self._is_compound():
+            return self._is("named", f"{self.said!r} is a part of the product's noun")
+        if first > self.segment.start and self.title.words[first].key in grammar("family name"):
             given = self.title.words[first - 1].key
             if given in words("names") and first == last:
-                return f"{self.title.said(first - 1, last)!r} is a person's name"
-        if self.after and self.after[0].sort == "and":
-            if len(self.after) == 1 or self.after[1].sort not in ("colour", "modifier"):
-                if not self._then_colour():
-                    return f"{self.said!r} may be a part of a name with {self._word(self.after[0])!r}"
-        return ""
+                why = f"{self.title.said(first - 1, last)!r} is a person's name"
+                return self._is("name", why)
+        if self.after and self.after[0].sort == "and" and not self._goes_on():
+            said = self._word(self.after[0])
+            return self._is("named", f"{self.said!r} may be a part of a name with {said!r}")
+        return None
 
-    def _then_colour(self) -> bool:
-        return len(self.after) > 1 and self.after[1].first in self.title.colour_at
+    def _is_compound(self) -> bool:
+        """Whether the phrase begins a compound noun: "coffee table", "wine glass"."""
+        first = self.phrase.first
+        if is_plain(self.phrase) or first < self.phrase.last:
+            return False
+        item = next(items(self.title, first, self.segment.stop, self.objects))
+        return item.sort == "thing" and item.last > first
 
-    def _subordinate(self) -> str:
-        """Why the phrase tells another thing's colour: it stands behind a preposition."""
+    def _goes_on(self) -> bool:
+        """Whether a colour or an adjective follows the "and": not "Black & Decker"."""
+        if len(self.after) == 1:
+            return False
+        after = self.after[1]
+        return after.sort in ("colour", "modifier") or after.first in self.title.colour_at
+
+    def _subordinate(self) -> Verdict | None:
+        """The verdict of a phrase behind a preposition: it tells another thing's colour."""
         for at, item in enumerate(self.before):
             word = self.title.words[item.first].key
             of_some = word == "of" and self._is_container(at)
             behind_in = word == "in" and at == len(self.before) - 1
-            if item.sort == "boundary" and not of_some and not behind_in:
-                return f"it stands in {self.title.said(item.first, self.phrase.last)!r}"
-            if word == "in" and not self._leads_to_colour(at + 1):
-                return f"it stands in {self.title.said(item.first, self.phrase.last)!r}"
-        return ""
+            passes = item.sort != "boundary" or of_some or behind_in
+            if not passes or (word == "in" and not self._leads_to_colour(at + 1)):
+                where = self.title.said(item.first, self.phrase.last)
+                return self._is("other", f"the colour stands in {where!r}")
+        return None
 
     def _leads_to_colour(self, at: int) -> bool:
         return all(item.sort in ("colour", "and") for item in self.before[at:])
 
     def _is_container(self, at: int) -> bool:
         before = self.title.words[self.before[at].first - 1].key if at else ""
-        return before in _CONTAINERS or before.removesuffix("s") in _CONTAINERS
+        return any(word in grammar("container") for word in singulars(before))
 
     def _chain(self) -> list[Item]:
         """What the colour stands before: up to a preposition, another colour or a second "and"."""
@@ -171,7 +190,7 @@ class _Judge:
     def _across_comma(self) -> list[Item]:
         """The chain of "red, glossy mug": a first segment that is no more than the colour."""
         start = self.segment.stop
-        only = all(item.sort in ("number", "filler", "colour", "and") for item in self.before)
+        only = all(item.sort in _NO_NOUN or item.section == "sizes" for item in self.before)
         if self.after or not only or self.segment.start or start >= len(self.title.words):
             return []
         if self.title.words[start].gap.strip() not in (",", "/"):
@@ -179,7 +198,9 @@ class _Judge:
         rest = self.title.segment(start)
         found = list(items(self.title, rest.start, rest.stop, self.objects))
         skipped = [item for item in found if item.sort not in ("colour", "and")]
-        return skipped[: next((i for i, item in enumerate(skipped) if item.sort == "boundary"), None)]
+        return skipped[
+            : next((i for i, item in enumerate(skipped) if item.sort == "boundary"), None)
+        ]
 
     def _of_chain(self, chain: Sequence[Item]) -> Verdict:
         for item in chain:
@@ -188,9 +209,15 @@ class _Judge:
             if item.sort == "thing":
                 break
         things = [item for item in chain if item.sort == "thing"]
-        if things:
-            return self._before_thing(chain, things)
-        return self._behind_thing(chain)
+        if not things or (self._thing_before() and all(map(self._may_be_material, things))):
+            return self._behind_thing(chain)
+        return self._before_thing(chain, things)
+
+    def _may_be_material(self, thing: Item) -> bool:
+        return (
+            thing.section != "object"
+            and look_up(self._word(thing).lower(), "modifiers") is not None
+        )
 
     def _before_thing(self, chain: Sequence[Item], things: Sequence[Item]) -> Verdict:
         stuff = next((item for item in chain if item.sort == "stuff"), None)
@@ -211,7 +238,7 @@ class _Judge:
         return self._thing_in(0, self.segment.start)
 
     def _thing_in(self, first: int, stop: int) -> Item | None:
-        """The head of the product's noun phrase in words [first, stop); None at food and the like."""
+        """The last thing in words [first, stop) up to a preposition."""
         head: Item | None = None
         for item in items(self.title, first, stop, self.objects):
             if item.sort == "boundary" and head:
@@ -221,11 +248,11 @@ class _Judge:
         return head
 
     def _behind_thing(self, chain: Sequence[Item]) -> Verdict:
-        strange = next((i for i in chain if i.sort not in ("modifier", "number")), None)
+        strange = next((i for i in chain if i.sort not in ("modifier", "number", "thing")), None)
         if strange:
             return self._is("unclear", f"{self._word(strange)!r} behind {self.said!r} is not known")
         own = self._thing_before()
-        alone = all(item.sort in ("colour", "and", "number", "filler") for item in self.before)
+        alone = all(item.sort in _NO_NOUN for item in self.before)
         if not own and not alone:
             return self._is("unclear", f"no product that is known stands beside {self.said!r}")
         thing = own or self._thing_anywhere()
@@ -252,34 +279,26 @@ class _Judge:
             for item in items(self.title, around.start, thing.first, self.objects)
         )
 
-    def _if_allowed(
-        self, thing: Item, allowed: dict[str, frozenset[str]], sort: str
-    ) -> Verdict:
+    def _if_allowed(self, thing: Item, allowed: dict[str, frozenset[str]], sort: str) -> Verdict:
         which = kind(self.phrase)
         if thing.section in allowed[which]:
             return self._is(sort)
         of_what = "a metal" if which == "metal" else "a stone" if which == "gem" else "a thing"
-        return self._is("unclear", f"{self.said!r} may be {of_what}, not the colour")
+        why = f"{self.said!r} may be {of_what}, not the colour"
+        return Verdict(self.phrase, "thing", why, thing.section)
 
     def _word(self, item: Item) -> str:
         return self.title.said(item.first, item.last)
 
 
-def _fixed(title: Title, first: int, last: int) -> str:
-    """The fixed phrase in the title that has a word of [first, last]; empty where there is none."""
+def _fixed(title: Title, first: int, last: int) -> tuple[str, str] | None:
+    """The fixed phrase in the title that has a word of [first, last], and its section."""
     known, longest = fixed_phrases()
-    lights = any(word.key in _LIGHTS for word in title.words)
+    lights = any(word.key in grammar("light") for word in title.words)
     for start in range(max(0, first - longest + 1), last + 1):
         for stop in range(max(start, first), min(len(title.words), start + longest)):
             *keys, end = (word.key for word in title.words[start : stop + 1])
             section = next((known[k] for w in singulars(end) if (k := (*keys, w)) in known), None)
-            if section and (section != "light" or lights) and _one_run(title, start, stop):
-                return title.said(start, stop)
-    return ""
-
-
-_LIGHTS = frozenset("light lights led bulb bulbs lamp lamps lighting lantern lumens".split())
-
-
-def _one_run(title: Title, first: int, last: int) -> bool:
-    return all(title.words[at].gap in (" ", "-") for at in range(first + 1, last + 1))
+            if section and (section != "light" or lights) and title.is_run(start, stop):
+                return title.said(start, stop), section
+    return None

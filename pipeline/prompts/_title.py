@@ -51,6 +51,12 @@ class Phrase:
     head: str
 
 
+def same(colour: str) -> str:
+    """`colour` in lower case with single blanks for hyphens, gray as grey."""
+    spaced = re.sub(f"[{HYPHENS}\\s]+", " ", colour.lower()).strip()
+    return spaced.replace("gray", "grey")
+
+
 def clean(text: str) -> str:
     """`text` without HTML entities and tags, invisible characters and odd blanks."""
     plain = html.unescape(text) if "&" in text else text
@@ -64,7 +70,7 @@ class Title:
 
     def __init__(self, text: str, extra: Sequence[str] = ()) -> None:
         self.text = text
-        self._extra = frozenset(extra)
+        self._extra = frozenset(map(same, extra))
         self.words = list(_words(text))
 
     @cached_property
@@ -103,25 +109,30 @@ class Title:
         return " ".join(w.key for w in self.words[first : last + 1]).replace("gray", "grey")
 
     def _phrase_ending(self, at: int) -> Phrase | None:
+        given = self._of_extra(at)
+        if given:
+            return given
         last = at
         if self.words[at].key in ("coloured", "colored") and self._joined(at):
             at -= 1
         head = self.words[at].key
         if head not in colour_kinds() and head not in self._extra:
-            return self._of_config(at)
+            return None
         first = at
         while width := self._qualifier_before(first, head):
             first -= width
         return Phrase(first, last, head)
 
-    def _of_config(self, at: int) -> Phrase | None:
-        """A colour of several words that the config names."""
+    def _of_extra(self, at: int) -> Phrase | None:
+        """A colour of several words that the config or the row names."""
         for first in range(max(0, at - 3), at):
-            if self.keys(first, at) in self._extra and all(
-                self._joined(i) for i in range(first + 1, at + 1)
-            ):
+            if self.keys(first, at) in self._extra and self.is_run(first, at):
                 return Phrase(first, at, self.words[at].key)
         return None
+
+    def is_run(self, first: int, last: int) -> bool:
+        """Whether no punctuation but hyphens is between the words."""
+        return all(self._joined(at) for at in range(first + 1, last + 1))
 
     def _qualifier_before(self, first: int, head: str) -> int:
         """How many words before `first` are a part of the colour: 0, 1 or 2."""
@@ -129,9 +140,8 @@ class Title:
             return 0
         before = self.words[first - 1]
         known = qualifiers().get(head, frozenset()) | qualifiers()["any"]
-        if first > 1 and self._joined(first - 1):
-            if f"{self.words[first - 2].key}-{before.key}" in known:
-                return 2
+        if self._joined(first - 1) and f"{self.words[first - 2].key}-{before.key}" in known:
+            return 2
         if before.key in _CONTRADICTIONS.get(head, ()):
             return 0
         whole = before.key + "".join(w.key for w in self.words[first : first + 2])

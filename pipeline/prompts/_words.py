@@ -15,7 +15,9 @@ from pipeline.errors import RowError
 MAX_PROMPT = 2000
 """Characters; text encoders read 77 tokens, so that anything longer is not a caption."""
 
-_SMALL = frozenset("a an the and or of in on with for to by at from is are".split())
+_SMALL = frozenset(
+    ("a", "an", "the", "and", "or", "of", "in", "on", "with", "for", "to", "by", "at", "from", "is")
+)
 _ARTICLE = re.compile(r"(?<![\w-])(a|an)(\s+)$", re.IGNORECASE)
 _SOUNDS_VOWEL = re.compile(
     r"(?!uni(?!n)|us[aeu]|ut[eio]|eu|ewe|uk|one\b|once\b)[aeiou]|hour|honest|honou?r|heir",
@@ -94,8 +96,9 @@ def with_article(before: str, word: str) -> str:
 
 def is_sentence(text: str) -> bool:
     """Whether most words behind the first are in lower case: no Title Case, no CAPITALS."""
-    rest = [word for word in re.findall(r"[^\W\d_]{2,}", text)[1:] if word.lower() not in _SMALL]
-    return sum(word.islower() for word in rest) * 2 > len(rest)
+    found: list[str] = re.findall(r"[^\W\d_]{2,}", text)
+    rest = [word for word in found[1:] if word.lower() not in _SMALL]
+    return 2 * sum(word.islower() for word in rest) > len(rest)
 
 
 def in_case_of(found: str, word: str, titled: bool = False) -> str:

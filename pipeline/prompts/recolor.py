@@ -14,8 +14,8 @@ from pipeline.prompts import _column
 from pipeline.prompts._choice import Place, attached, matching, own_colour
 from pipeline.prompts._insert import before_noun, before_product
 from pipeline.prompts._rule import PlannedEdit, Rule
-from pipeline.prompts._title import Title, clean
-from pipeline.prompts._words import checked, nouns, normal, replaced, unique_names
+from pipeline.prompts._title import Title, clean, same
+from pipeline.prompts._words import checked, normal, nouns, replaced, unique_names
 from pipeline.section import Section
 
 Word = Annotated[str, Field(min_length=1, pattern=r"\w")]
@@ -79,8 +79,9 @@ class RecolorRule:
         """
         product = self._product(columns)
         text = clean(checked(caption))
+        known = (*self.config.colours, *([product.colour] if product.colour else ()))
         try:
-            return self._edits(Title(text, self.config.colours), product)
+            return self._edits(Title(text, known), product)
         except RowError as error:
             if self.config.on_missing == "pass" and error.kind in ("no_colour", "no_object"):
                 return []
@@ -97,8 +98,8 @@ class RecolorRule:
 
     def _edits(self, title: Title, product: Product) -> list[PlannedEdit]:
         place = _place(title, product)
-        has = {_same(colour) for colour in (place and place.colour, product.colour) if colour}
-        colours = [c for c in dict.fromkeys(map(normal, self.config.colours)) if _same(c) not in has]
+        has = {same(colour) for colour in (place and place.colour, product.colour) if colour}
+        colours = [c for c in dict.fromkeys(map(normal, self.config.colours)) if same(c) not in has]
         source, targets = _prompts(title, place, product, colours)
         return [
             PlannedEdit(name, source, target)
@@ -139,7 +140,3 @@ def _prompts(
     if product.nouns:
         return f"{own} {product.nouns[0]}", [f"{colour} {product.nouns[0]}" for colour in colours]
     return before_product(title, own), [before_product(title, colour) for colour in colours]
-
-
-def _same(colour: str) -> str:
-    return normal(colour).replace("-", " ").replace("gray", "grey")
