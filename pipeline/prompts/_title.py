@@ -14,7 +14,13 @@ from pipeline.prompts._lexicon import WEB, colour_kinds, qualifiers
 HYPHENS = "-‐‑‒–−"
 _WORD = re.compile(r"[^\W_]+(?:[.'’&][^\W_]+)*(?:['’](?=\s))?|[&+]")
 _NOT_TEXT = re.compile(r"<[^<>]{1,200}>|\b(?:https?://|www\.)\S+|\S+@\S+\.\S+", re.IGNORECASE)
-_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
+_INVISIBLE = dict.fromkeys(
+    [*range(9), *range(14, 32), *range(127, 160), *map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff")]
+)
+_TAG = re.compile(
+    r"\s*</?(?:b|i|u|em|strong|span|p|br|div|font|small|big|sub|sup|mark|h\d|li|ul)\b[^<>]{0,200}>\s*",
+    re.IGNORECASE,
+)
 _QUIET = str.maketrans("", "", "\"'’‘“”™®©*")
 _CONTRADICTIONS = {
     "black": frozenset({"light", "pale", "pastel", "bright", "neon", "mid"}),
@@ -58,9 +64,9 @@ def same(colour: str) -> str:
 
 
 def clean(text: str) -> str:
-    """`text` without HTML entities and tags, invisible characters and odd blanks."""
+    """`text` without HTML entities and text tags, invisible characters and odd blanks."""
     plain = html.unescape(text) if "&" in text else text
-    plain = re.sub(r"\s*</?[a-zA-Z][^<>]{0,200}>\s*", " ", plain) if "<" in plain else plain
+    plain = _TAG.sub(" ", plain) if "<" in plain else plain
     plain = unicodedata.normalize("NFC", plain.translate(_INVISIBLE))
     return re.sub(r"[^\S\n ]", " ", plain).strip()
 
