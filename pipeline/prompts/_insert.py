@@ -55,4 +55,4 @@ def _put(title: Title, every: list[Item], at: int, colour: str) -> str:
     new = in_case_of(found, colour, titled)
     if not before.strip() and is_sentence(title.text):
         rest = rest[0].lower() + rest[1:]
-    return with_article(before, new) + new + " " + rest
+    return with_article(before, new, colour) + new + " " + rest

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from pipeline.errors import RowError
+from pipeline.prompts._inflection import article
 
 MAX_PROMPT = 2000
 """Characters; text encoders read 77 tokens, so that anything longer is not a caption."""
@@ -19,10 +20,6 @@ _SMALL = frozenset(
     ("a", "an", "the", "and", "or", "of", "in", "on", "with", "for", "to", "by", "at", "from", "is")
 )
 _ARTICLE = re.compile(r"(?<![\w-])(a|an)(\s+)$", re.IGNORECASE)
-_SOUNDS_VOWEL = re.compile(
-    r"(?!uni(?!n)|us[aeu]|ut[eio]|eu|ewe|uk|one\b|once\b)[aeiou]|hour|honest|honou?r|heir",
-    re.IGNORECASE,
-)
 
 
 def checked(text: str | None) -> str:
@@ -75,23 +72,25 @@ def replaced(caption: str, spans: Sequence[tuple[int, int]], word: str) -> str:
     for start, end in spans:
         titled = not sentence or bool(caption[:start].strip())
         new = in_case_of(caption[start:end], word, titled)
-        parts += [with_article(caption[done:start], new), new]
+        parts += [with_article(caption[done:start], new, word), new]
         done = end
     return "".join([*parts, caption[done:]])
 
 
-def with_article(before: str, word: str) -> str:
-    """`before` with an a/an at its end made to suit `word`."""
+def with_article(before: str, word: str, spoken: str | None = None) -> str:
+    """`before` with an a/an at its end made to suit `word`; it stands where no rule is sure.
+
+    `spoken` is the word in its own case, where `word` is in capitals for its place alone.
+    """
     found = _ARTICLE.search(before)
-    if not found:
-        return before
-    spoken = unicodedata.normalize("NFKD", word)
-    article = "an" if _SOUNDS_VOWEL.match(spoken) else "a"
-    if article == found[1].lower():
+    if found and found[1] == "AN" and word.isupper():
+        spoken = word.lower()
+    wanted = article(spoken or word) if found else None
+    if not found or wanted is None or wanted == found[1].lower():
         return before
     shouted = found[1].isupper() and len(word) > 1 and word.isupper()
-    article = article.upper() if shouted else in_case_of(found[1][0], article)
-    return before[: found.start()] + article + found[2]
+    wanted = wanted.upper() if shouted else in_case_of(found[1][0], wanted)
+    return before[: found.start()] + wanted + found[2]
 
 
 def is_sentence(text: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RowError
@@ -37,6 +37,7 @@ def test_every_whole_word_is_found(text: str, word: str) -> None:
     assert len(whole_words([word]).findall(text)) == len(tokens)
 
 
+@settings(deadline=None)  # the first article loads inflect
 @given(LETTERS, WORD, WORD)
 def test_replacing_touches_nothing_but_the_word_and_its_article(
     text: str, word: str, new: str
@@ -83,6 +84,22 @@ def test_case_is_kept(found: str, expected: str) -> None:
         ("a ", "hourglass", "an "),
         ("an ", "hat", "a "),
         ("a ", "éclair", "an "),
+        ("a ", "hour", "an "),
+        ("an ", "unicorn", "a "),
+        ("an ", "European", "a "),
+        ("a ", "MP3 player", "an "),
+        ("a ", "X-ray", "an "),
+        ("an ", "T-shirt", "a "),
+        ("a ", "8-piece set", "an "),
+        ("a ", "11 cm cup", "an "),
+        ("an ", "118 cm cup", "a "),
+        ("a ", "180 cm bed", "a "),
+        ("a ", "LED lamp", "a "),
+        ("an ", "LED lamp", "an "),
+        ("a ", "USB stick", "a "),
+        ("an ", "herb", "an "),
+        ("a ", "herb", "a "),
+        ("an ", "historic", "an "),
         ("the ", "orange", "the "),
         ("vitamin-a ", "orange", "vitamin-a "),
         ("banana ", "orange", "banana "),
