@@ -47,9 +47,9 @@ def _grammar() -> Mapping[str, frozenset[str]]:
 
 
 @cache
-def phrases() -> tuple[Mapping[tuple[str, ...], str], int]:
-    """Each fixed phrase, in words → its section; and the words of the longest."""
-    found = {tuple(w.removesuffix("'s") for w in line.split()): s for s, line in lines("phrases")}
+def phrases(name: str) -> tuple[Mapping[tuple[str, ...], str], int]:
+    """Each fixed phrase of a list, in words → its section; and the words of the longest."""
+    found = {tuple(w.removesuffix("'s") for w in line.split()): s for s, line in lines(name)}
     return found, max(map(len, found))
 
 

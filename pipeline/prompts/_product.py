@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pipeline.prompts._chain import Item, is_plain, items, kind
 from pipeline.prompts._lexicon import grammar, look_up, words
-from pipeline.prompts._lexicon import phrases as fixed_phrases
+from pipeline.prompts._phrases import phrase_at
 from pipeline.prompts._title import Phrase, Title
 from pipeline.prompts._words import singulars
 
@@ -117,7 +117,7 @@ class _Judge:
     def _name(self) -> Verdict | None:
         """The verdict of a phrase that is a part of a name or of a fixed phrase."""
         first, last = self.phrase.first, self.phrase.last
-        fixed = _fixed(self.title, first, last)
+        fixed = phrase_at(self.title, first, last, "phrases")
         if fixed:
             said, section = fixed
             why = f"{said!r} is a name or a fixed phrase"
@@ -289,16 +289,3 @@ class _Judge:
 
     def _word(self, item: Item) -> str:
         return self.title.said(item.first, item.last)
-
-
-def _fixed(title: Title, first: int, last: int) -> tuple[str, str] | None:
-    """The fixed phrase in the title that has a word of [first, last], and its section."""
-    known, longest = fixed_phrases()
-    lights = any(word.key in grammar("light") for word in title.words)
-    for start in range(max(0, first - longest + 1), last + 1):
-        for stop in range(max(start, first), min(len(title.words), start + longest)):
-            *keys, end = (word.key for word in title.words[start : stop + 1])
-            section = next((known[k] for w in singulars(end) if (k := (*keys, w)) in known), None)
-            if section and (section != "light" or lights) and title.is_run(start, stop):
-                return title.said(start, stop), section
-    return None

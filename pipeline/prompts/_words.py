@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from pipeline.errors import RowError
 from pipeline.prompts._inflection import article
@@ -64,12 +64,17 @@ def singulars(word: str) -> Iterator[str]:
         yield word[:-1]
 
 
-def replaced(caption: str, spans: Sequence[tuple[int, int]], word: str) -> str:
+def replaced(caption: str, spans: Iterable[tuple[int, int]], word: str) -> str:
     """`caption` with `word` at each (start, end), in the case of what stood there."""
+    return replaced_each(caption, [(start, end, word) for start, end in spans])
+
+
+def replaced_each(caption: str, places: Iterable[tuple[int, int, str]]) -> str:
+    """`caption` with a word at each (start, end, word), in the case of what stood there."""
     parts: list[str] = []
     done = 0
     sentence = is_sentence(caption)
-    for start, end in spans:
+    for start, end, word in places:
         titled = not sentence or bool(caption[:start].strip())
         new = in_case_of(caption[start:end], word, titled)
         parts += [with_article(caption[done:start], new, word), new]
