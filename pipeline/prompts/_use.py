@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.prompts._lexicon import colour_kinds, grammar, look_up, words
+from pipeline.prompts._lexicon import colour_kinds, grammar, words
 from pipeline.prompts._phrases import phrase_at
 from pipeline.prompts._title import Title
 
@@ -29,15 +29,13 @@ def _classes(word: str) -> set[str]:
     """What a word can be: "glass" and "orange" are nouns too, "wooden" and "red" are not."""
     *_, last = word.replace("-", " ").split()
     if last in colour_kinds():
-        return {"adjective", "noun"} if look_up(last, "stuff") or last in _FRUIT else {"adjective"}
+        is_only = colour_kinds()[last] == "plain" and last != "orange"
+        return {"adjective"} if is_only else {"adjective", "noun"}
     if last in grammar("adjective") or is_adjective_only(last):
         return {"adjective"}
     if last in words("modifiers"):
         return {"adjective", "noun"}
     return {"any"} if re.fullmatch(r".{2,}ing|.+[^e]ed", last) else {"noun"}
-
-
-_FRUIT = frozenset({"orange"})
 
 
 def is_adjective_only(material: str) -> bool:
