@@ -56,8 +56,10 @@ def _known(title: Title, first: int, last: int, objects: frozenset[str]) -> Item
     phrase = title.colour_at.get(first)
     if phrase and (phrase.first < phrase.last or is_plain(phrase)):
         return Item(first, phrase.last, "colour") if phrase.first == first == last else None
-    for sort in ("thing", "stuff", "modifier"):
-        section = look_up(key, {"thing": "things", "stuff": "stuff", "modifier": "modifiers"}[sort])
+    lists = {"thing": "things", "stuff": "stuff", "modifier": "modifiers"}
+    exact = [sort for sort, name in lists.items() if key in words(name)]
+    for sort in exact or lists:
+        section = look_up(key, lists[sort])
         if section is not None:
             return Item(first, last, sort, section)
     return _function_word(first, key) if first == last else None

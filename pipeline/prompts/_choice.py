@@ -165,7 +165,8 @@ def _with_linked(title: Title, phrases: Sequence[Phrase]) -> list[Phrase]:
         linked = [w.key for w in between[:-1] if w.key not in AND] == [] and (
             len(between) > 1 or between[0].gap.strip() in ("/", "|")
         )
-        if linked and (left in phrases) != (right in phrases):
+        follows = len(between) == 1 and between[0].gap == " " and right in phrases
+        if (linked or follows) and (left in phrases) != (right in phrases):
             found.append(left if right in phrases else right)
     return found
 

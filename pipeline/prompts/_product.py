@@ -223,13 +223,37 @@ class _Judge:
         stuff = next((item for item in chain if item.sort == "stuff"), None)
         if stuff:
             return self._is("named", f"{self._word(stuff)!r} is no product of any colour")
-        if chain[0].sort not in ("thing", "modifier", "number"):
-            return self._is(
-                "unclear", f"{self.title.said(self.phrase.first, chain[0].last)!r} may be a name"
-            )
+        odd = self._odd(chain, things)
+        if odd:
+            name = self.title.said(self.phrase.first, odd.last)
+            return self._is("unclear", f"{name!r} may be a name")
         if self._thing_before() or self._thing_in_earlier_segment():
             return self._is("unclear", f"{self.said!r} may be a part's or another thing's colour")
         return self._if_allowed(things[-1], _ALLOWED, "sure")
+
+    def _odd(self, chain: Sequence[Item], things: Sequence[Item]) -> Item | None:
+        """What is no word for a product before the last thing: "Black Rock", "Red Door" candle."""
+        if self._is_count(chain[0]) and (
+            len(chain) < 2 or chain[1].section not in ("styles", "sizes", "materials")
+        ):
+            return chain[0]  # "Maroon 5 T-Shirt" is no "White 2 Drawer Chest"
+        if self.title.words[chain[0].first].key in grammar("one person"):
+            follows = chain[1] if len(chain) > 1 else chain[0]
+            if not self._word(follows).lower().startswith(("size", "bed", "duvet", "sheet")):
+                return chain[0]
+        head = self.title.words[things[-1].last].key
+        is_compound = any(word in grammar("head of compounds") for word in (head, *singulars(head)))
+        for item in chain:
+            if item is things[-1] or (is_compound and item.sort == "thing"):
+                return None
+            is_thing = item.sort == "thing" and not self._may_be_material(item)
+            if is_thing or item.sort == "unknown":
+                return item
+        return None
+
+    def _is_count(self, item: Item) -> bool:
+        word = self._word(item).lower()
+        return word.isdigit() or (item.section == "sizes" and word in grammar("count"))
 
     def _thing_before(self) -> Item | None:
         return next((item for item in reversed(self.before) if item.sort == "thing"), None)

@@ -21,7 +21,7 @@ _TAG = re.compile(
     r"\s*</?(?:b|i|u|em|strong|span|p|br|div|font|small|big|sub|sup|mark|h\d|li|ul)\b[^<>]{0,200}>\s*",
     re.IGNORECASE,
 )
-_QUIET = str.maketrans("", "", "\"'’‘“”™®©*")
+_QUIET = str.maketrans("", "", "\"'’‘“”™®©*%")
 _CONTRADICTIONS = {
     "black": frozenset({"light", "pale", "pastel", "bright", "neon", "mid"}),
     "white": frozenset({"light", "dark", "pale", "neon", "mid", "reddish"}),
@@ -148,13 +148,19 @@ class Title:
         known = qualifiers().get(head, frozenset()) | qualifiers()["any"]
         if self._joined(first - 1) and f"{self.words[first - 2].key}-{before.key}" in known:
             return 2
-        if before.key in _CONTRADICTIONS.get(head, ()):
+        if before.key in _CONTRADICTIONS.get(head, ()) or self._is_depth(first - 1):
             return 0
         whole = before.key + "".join(w.key for w in self.words[first : first + 2])
         web = before.key + head in WEB or whole in WEB
         if before.key == "medium":
             return int(web and self.words[first].gap == "-")
         return int(before.key in known or web or self._is_blend(before.key, head, first))
+
+    def _is_depth(self, at: int) -> bool:
+        """Whether "deep" is a measure: "20 cm deep"."""
+        before = self.words[at - 1].key if self._joined(at) else ""
+        is_measure = before in ("cm", "mm", "inch", "inches", "extra") or before[:1].isdigit()
+        return self.words[at].key == "deep" and is_measure
 
     def _is_blend(self, left: str, right: str, at: int) -> bool:
         pair = frozenset({left.replace("gray", "grey"), right.replace("gray", "grey")})
