@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -14,21 +14,20 @@ from pipeline.prompts import _column
 from pipeline.prompts._choice import Place, attached, matching, own_colour
 from pipeline.prompts._insert import before_noun, before_product
 from pipeline.prompts._rule import PlannedEdit, Rule
+from pipeline.prompts._targets import ColourColumns, Colours, Target, Word, targets
 from pipeline.prompts._title import Title, clean, same
-from pipeline.prompts._words import checked, normal, nouns, replaced, unique_names
+from pipeline.prompts._words import checked, nouns, replaced, unique_names
 from pipeline.section import Section
-
-Word = Annotated[str, Field(min_length=1, pattern=r"\w")]
 
 
 class Config(Section):
     """The product's colour in the caption is replaced by each of the colours given."""
 
     type: Literal["recolor"] = "recolor"
-    colours: tuple[Word, ...] = Field(
+    colours: Colours = Field(
         ("red", "yellow", "green", "blue", "purple", "black", "white"),
-        min_length=1,
-        description="Colours for each product; the one that it has is left out.",
+        description="Colours for each product, the one that it has is left out: words, "
+        "{name, hex} or {name, lab} for exact ones; or the row's columns: {name: …, hex: …}.",
     )
     source_colour: Word | None = Field(
         None,
@@ -67,8 +66,10 @@ class RecolorRule:
     config: Config
 
     def columns(self) -> list[str]:
-        """The column of the colour, where the config names one; that of the noun may be a noun."""
-        return [self.config.source_colour] if self.config.source_colour else []
+        """The columns that the config names; `object` is left out, for it may be a noun."""
+        asked = self.config.colours
+        named = [asked.name, asked.hex] if isinstance(asked, ColourColumns) else []
+        return [name for name in (self.config.source_colour, *named) if name]
 
     def plan(self, caption: str | None, columns: Mapping[str, Any]) -> list[PlannedEdit]:
         """The product in each other colour.
@@ -79,9 +80,10 @@ class RecolorRule:
         """
         product = self._product(columns)
         text = clean(checked(caption))
-        known = (*self.config.colours, *([product.colour] if product.colour else ()))
+        asked = targets(self.config.colours, columns)
+        known = [*(colour.name for colour in asked), *([product.colour] if product.colour else ())]
         try:
-            return self._edits(Title(text, known), product)
+            return _edits(Title(text, known), product, asked)
         except RowError as error:
             if self.config.on_missing == "pass" and error.kind in ("no_colour", "no_object"):
                 return []
@@ -96,15 +98,17 @@ class RecolorRule:
         given = (config.object,) if isinstance(config.object, str) else config.object
         return Product(given, False, colour)
 
-    def _edits(self, title: Title, product: Product) -> list[PlannedEdit]:
-        place = _place(title, product)
-        has = {same(colour) for colour in (place and place.colour, product.colour) if colour}
-        colours = [c for c in dict.fromkeys(map(normal, self.config.colours)) if same(c) not in has]
-        source, targets = _prompts(title, place, product, colours)
-        return [
-            PlannedEdit(name, source, target)
-            for name, target in zip(unique_names(colours), targets, strict=True)
-        ]
+
+def _edits(title: Title, product: Product, asked: list[Target]) -> list[PlannedEdit]:
+    place = _place(title, product)
+    has = {same(colour) for colour in (place and place.colour, product.colour) if colour}
+    wanted = [colour for colour in asked if same(colour.name) not in has]
+    names = [colour.name for colour in wanted]
+    source, prompts = _prompts(title, place, product, names)
+    return [
+        PlannedEdit(name, source, prompt, colour=colour.hex)
+        for name, prompt, colour in zip(unique_names(names), prompts, wanted, strict=True)
+    ]
 
 
 def _place(title: Title, product: Product) -> Place | None:
