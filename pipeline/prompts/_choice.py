@@ -10,8 +10,9 @@ from itertools import pairwise
 from pipeline.errors import RowError
 from pipeline.prompts._chain import AND, is_plain, items
 from pipeline.prompts._lexicon import families, family, look_up, words
-from pipeline.prompts._product import Verdict, verdicts
+from pipeline.prompts._product import verdicts
 from pipeline.prompts._title import Phrase, Title, same
+from pipeline.prompts._verdict import Verdict
 
 _CODE = re.compile(
     r"#(?:[0-9a-f]{6}|(?=\d*[a-f])[0-9a-f]{3})\b|\bRAL[\s-]?\d{4}\b|\bpantone\b|\b(?:rgb|hsl)a?\(",

@@ -8,49 +8,16 @@ All else is told: a name, a food, a material, a part, a word that is not known.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pipeline.prompts._chain import Item, is_plain, items, kind
 from pipeline.prompts._lexicon import grammar, look_up, words
 from pipeline.prompts._phrases import phrase_at
 from pipeline.prompts._title import Phrase, Title
+from pipeline.prompts._verdict import ALLOWED, ALLOWED_ALONE, Verdict
 from pipeline.prompts._words import singulars
 
+_LOOKS = ("styles", "materials")
 _NO_NOUN = ("colour", "and", "number", "filler")
-_ALLOWED = {
-    "plain": frozenset({"soft", "hard", "fine", "beauty", "object"}),
-    "gem": frozenset({"soft", "hard", "beauty", "object"}),
-    "metal": frozenset({"soft", "object"}),
-    "noun": frozenset({"soft", "object"}),
-    "weak": frozenset({"object"}),
-}
-_ALLOWED_ALONE = {
-    "plain": _ALLOWED["plain"],
-    "gem": _ALLOWED["gem"],
-    "metal": frozenset({"soft", "hard", "object"}),
-    "noun": frozenset({"soft", "hard", "object"}),
-    "weak": frozenset({"soft", "hard", "object"}),
-}
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a phrase is, and why.
-
-    `explicit` ("Colour: Red"), `alone` (between punctuation), `sure`: the product's colour.
-    `name`: a part of a name; `named`: of a food, a material, a key's value; `other`: another
-    thing's colour; `thing`: what the product is of, maybe, `section` its kind; `unclear`.
-    """
-
-    phrase: Phrase
-    sort: str
-    why: str = ""
-    section: str = ""
-
-    @property
-    def counts(self) -> bool:
-        """Whether the phrase is the product's colour."""
-        return self.sort in ("explicit", "alone", "sure")
 
 
 def verdicts(title: Title, objects: frozenset[str] = frozenset()) -> list[Verdict]:
@@ -129,7 +96,8 @@ class _Judge:
             if given in words("names") and first == last:
                 why = f"{self.title.said(first - 1, last)!r} is a person's name"
                 return self._is("name", why)
-        if self.after and self.after[0].sort == "and" and not self._goes_on():
+        joins = self.after and self.after[0].sort == "and" and not self._goes_on()
+        if joins or (self.after and self._word(self.after[0]).lower() == "x"):
             said = self._word(self.after[0])
             return self._is("named", f"{self.said!r} may be a part of a name with {said!r}")
         return None
@@ -209,9 +177,12 @@ class _Judge:
             if item.sort == "thing":
                 break
         things = [item for item in chain if item.sort == "thing"]
-        if not things or (self._thing_before() and all(map(self._may_be_material, things))):
+        if not things or (self._thing_before() and all(map(self._is_material, things))):
             return self._behind_thing(chain)
         return self._before_thing(chain, things)
+
+    def _is_material(self, thing: Item) -> bool:
+        return look_up(self._word(thing).lower(), "modifiers") == "materials"
 
     def _may_be_material(self, thing: Item) -> bool:
         return (
@@ -227,9 +198,10 @@ class _Judge:
         if odd:
             name = self.title.said(self.phrase.first, odd.last)
             return self._is("unclear", f"{name!r} may be a name")
-        if self._thing_before() or self._thing_in_earlier_segment():
+        other = self._thing_before() or self._thing_in(0, self.segment.start)
+        if other and self._word(other).lower() != "light":
             return self._is("unclear", f"{self.said!r} may be a part's or another thing's colour")
-        return self._if_allowed(things[-1], _ALLOWED, "sure")
+        return self._if_allowed(things[-1], ALLOWED, "sure")
 
     def _odd(self, chain: Sequence[Item], things: Sequence[Item]) -> Item | None:
         """What is no word for a product before the last thing: "Black Rock", "Red Door" candle."""
@@ -258,9 +230,6 @@ class _Judge:
     def _thing_before(self) -> Item | None:
         return next((item for item in reversed(self.before) if item.sort == "thing"), None)
 
-    def _thing_in_earlier_segment(self) -> Item | None:
-        return self._thing_in(0, self.segment.start)
-
     def _thing_in(self, first: int, stop: int) -> Item | None:
         """The last thing in words [first, stop) up to a preposition."""
         head: Item | None = None
@@ -276,7 +245,7 @@ class _Judge:
         if strange:
             return self._is("unclear", f"{self._word(strange)!r} behind {self.said!r} is not known")
         own = self._thing_before()
-        alone = all(item.sort in _NO_NOUN for item in self.before)
+        alone = all(item.sort in _NO_NOUN or item.section in _LOOKS for item in self.before)
         if not own and not alone:
             return self._is("unclear", f"no product that is known stands beside {self.said!r}")
         thing = own or self._thing_anywhere()
@@ -288,7 +257,7 @@ class _Judge:
             name = self.title.said(self.before[-1].first, self.phrase.last)
             return self._is("unclear", f"{name!r} may be a name")
         return self._if_allowed(
-            thing, _ALLOWED if own else _ALLOWED_ALONE, "sure" if own else "alone"
+            thing, ALLOWED if own else ALLOWED_ALONE, "sure" if own else "alone"
         )
 
     def _thing_anywhere(self) -> Item | None:
