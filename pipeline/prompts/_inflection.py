@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _SPOKEN_WITH_VOWEL = frozenset("AEFHILMNORSX")
 """Letters whose names begin with a vowel: an X-ray, an MP3."""
+_SURELY_AN = re.compile(r"[ai]|e[^uw]|o[^nu]")
+_SURELY_A = re.compile(r"[bcdfgjklmnpqrstvwxz]|h[aiuy]")
+"""Spellings with one reading, by which most words are spared loading inflect."""
 _EITHER = re.compile(r"herb|histor", re.IGNORECASE)
 
 
@@ -61,10 +64,10 @@ def _is_spelt(word: str) -> bool:
 
 def _before_word(word: str) -> str:
     lower = word.lower()
-    if lower[0] in "bcdfgjklmnpqrstvwxz":
-        return "a"
-    if lower[0] in "ai":
+    if _SURELY_AN.match(lower):
         return "an"
+    if _SURELY_A.match(lower):
+        return "a"
     return _engine().a(lower).split()[0]
 
 

@@ -76,13 +76,18 @@ def families() -> Mapping[str, frozenset[str]]:
 
 
 @cache
-def qualifiers() -> Mapping[str, frozenset[str]]:
-    """Each colour word → what may stand before it as a part of the colour; `any` for each."""
+def _qualifiers() -> Mapping[str, frozenset[str]]:
     return {
         colour: frozenset(names.split())
         for _, line in lines("qualifiers")
         for colour, _, names in [line.partition(":")]
     }
+
+
+@cache
+def qualifiers_of(colour: str) -> frozenset[str]:
+    """What may stand before a colour word as a part of the colour."""
+    return _qualifiers().get(colour, frozenset()) | _qualifiers()["any"]
 
 
 def look_up(word: str, name: str) -> str | None:

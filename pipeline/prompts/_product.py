@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.errors import RowError
 from pipeline.prompts._chain import Item, is_plain, items, kind
 from pipeline.prompts._lexicon import grammar, look_up, words
 from pipeline.prompts._phrases import phrase_at
@@ -16,12 +17,20 @@ from pipeline.prompts._title import Phrase, Title
 from pipeline.prompts._verdict import ALLOWED, ALLOWED_ALONE, Verdict
 from pipeline.prompts._words import singulars
 
+MAX_PHRASES = 16
 _LOOKS = ("styles", "materials")
 _NO_NOUN = ("colour", "and", "number", "filler")
 
 
 def verdicts(title: Title, objects: frozenset[str] = frozenset()) -> list[Verdict]:
-    """One verdict a colour phrase, from left to right."""
+    """One verdict a colour phrase, from left to right.
+
+    Raises RowError `several_colours` for a text of more phrases than any title has.
+    """
+    if len(title.phrases) > MAX_PHRASES:
+        raise RowError(
+            "several_colours", f"{len(title.phrases)} colour words in {title.text[:200]!r}"
+        )
     return [_Judge(title, phrase, objects).verdict() for phrase in title.phrases]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from pipeline.prompts._lexicon import WEB, colour_kinds, qualifiers
+from pipeline.prompts._lexicon import WEB, colour_kinds, qualifiers_of
 
 HYPHENS = "-‐‑‒–−"
 _WORD = re.compile(r"[^\W_]+(?:[.'’&][^\W_]+)*(?:['’](?=\s))?|[&+]")
@@ -89,7 +89,8 @@ class Title:
             if phrase:
                 found.append(phrase)
             at = phrase.first - 1 if phrase else at - 1
-        return [phrase for phrase in found[::-1] if self._is_whole(phrase, found)]
+        firsts, lasts = {p.first for p in found}, {p.last for p in found}
+        return [phrase for phrase in found[::-1] if self._is_whole(phrase, firsts, lasts)]
 
     @cached_property
     def colour_at(self) -> dict[int, Phrase]:
@@ -145,7 +146,7 @@ class Title:
         if not self._joined(first):
             return 0
         before = self.words[first - 1]
-        known = qualifiers().get(head, frozenset()) | qualifiers()["any"]
+        known = qualifiers_of(head)
         if self._joined(first - 1) and f"{self.words[first - 2].key}-{before.key}" in known:
             return 2
         if before.key in _CONTRADICTIONS.get(head, ()) or self._is_depth(first - 1):
@@ -170,9 +171,8 @@ class Title:
     def _joined(self, at: int) -> bool:
         return at > 0 and self.words[at].gap in (" ", "-")
 
-    def _is_whole(self, phrase: Phrase, found: Sequence[Phrase]) -> bool:
+    def _is_whole(self, phrase: Phrase, firsts: set[int], lasts: set[int]) -> bool:
         """Whether no word with hyphens is cut, as "infra-red" and "red-haired" would be."""
-        firsts, lasts = {p.first for p in found}, {p.last for p in found}
         before = self.words[phrase.first].gap == "-" and phrase.first - 1 not in lasts
         after = phrase.last + 1
         cut = after < len(self.words) and self.words[after].gap == "-" and after not in firsts

@@ -132,6 +132,12 @@ def test_a_column_that_is_missing_or_holds_no_text_is_told() -> None:
         assert failed.value.kind == kind
 
 
+def test_a_text_of_colours_alone_is_told_at_once() -> None:
+    rule = build(Config())
+    with pytest.raises(RowError, match="several_colours: 490 colour words"):
+        rule.plan("red " * 490, {})
+
+
 NOUNS = st.sampled_from(["Dress", "Wool Blazer", "Dining Chair", "Phone Case", "Yoga Mat", "Mug"])
 COLOURS = st.sampled_from(["Red", "Navy Blue", "Olive Green", "Off-White", "Hot Pink", "Teal"])
 HYPHENS = st.sampled_from("-‐‑‒–−")

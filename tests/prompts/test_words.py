@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 
+import inflect
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RowError
+from pipeline.prompts._inflection import article
+from pipeline.prompts._lexicon import words
 from pipeline.prompts._words import (
     checked,
     in_case_of,
@@ -130,3 +133,11 @@ def test_what_is_no_prompt(text: str | None, kind: str) -> None:
     with pytest.raises(RowError) as failed:
         checked(text)
     assert failed.value.kind == kind
+
+
+def test_what_spelling_tells_of_an_article_is_what_inflect_says() -> None:
+    engine = inflect.engine()
+    every = {word for name in ("things", "modifiers", "stuff") for word in words(name)}
+    for word in sorted(word for word in every if word.isalpha()):
+        said = article(word)
+        assert said in (None, engine.a(word).split()[0]), word
