@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from copy import deepcopy
 from dataclasses import replace
 
 import pyarrow as pa
@@ -68,7 +69,8 @@ def _run(
 
 def _settings(there: Output, overrides: Sequence[str]) -> RunConfig:
     place = {"path": there.path, "storage": there.storage.model_dump()}
-    raw = {**there.settings, "output": {**there.settings["output"], **place}}
+    raw = deepcopy(dict(there.settings))  # overrides are set into it
+    raw["output"] |= place
     config = parse(raw, f"{there.path}/run.json", overrides)
     here = config.result_settings()
     if here["output"] != there.settings["output"] or config.check.scores != _scores(there):
