@@ -11,8 +11,10 @@ measured ones (scores, `mask_area`) are float32.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+import json
+import posixpath
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields
 
 import pyarrow as pa
 
@@ -76,7 +78,7 @@ RESULT = pa.schema(
         pa.field("mask_area", pa.float32()),  # share of the picture that the mask covers, 0..1
         pa.field("mask_state", pa.string()),  # partial | empty | full
         pa.field("model", pa.string()),  # the id or folder that the actor loaded
-        pa.field("weights", pa.string()),  # digest of its safetensors files
+        pa.field("weights", pa.string()),  # digest of all of its files that decide pictures
     ]
 )
 """Filled by the edit stage: one row a planned edit."""
@@ -94,7 +96,7 @@ def result_schema(scores: Sequence[str]) -> pa.Schema:
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """`table` with exactly `schema`'s columns, in its order; a missing one is null.
 
-    What the table's metadata says (see `Spent`) stays.
+    What the table's metadata says (see `Spent`, `PassedOver`) stays.
 
     Raises pa.ArrowInvalid where a column cannot be cast: that is a bug in a stage.
     """
@@ -124,7 +126,62 @@ class Spent:
     def noted(self, table: pa.Table) -> pa.Table:
         """`table` with these seconds as its metadata."""
         seconds = {name: f"{value:.6f}" for name, value in asdict(self).items()}
-        return table.replace_schema_metadata(seconds)
+        return table.replace_schema_metadata({**(table.schema.metadata or {}), **seconds})
+
+
+@dataclass
+class PassedOver:
+    """Files that are neither a shard nor a member's: how many, of which ending, and why.
+
+    Those inside of shards travel in their chunk's metadata.
+    """
+
+    endings: dict[str, dict[str, int]] = field(default_factory=dict)  # reason → ending → files
+    examples: dict[str, str] = field(default_factory=dict)  # reason → one of them
+
+    def add(self, name: str, reason: str) -> None:
+        """Counts one file; `name` is printable."""
+        ending = posixpath.splitext(name)[1].lower() or "no ending"
+        counts = self.endings.setdefault(reason, {})
+        counts[ending] = counts.get(ending, 0) + 1
+        self.examples.setdefault(reason, name)
+
+    def merge(self, other: PassedOver | None) -> PassedOver:
+        """Adds the other's counts, and returns itself."""
+        for reason, counts in (other.endings if other else {}).items():
+            mine = self.endings.setdefault(reason, {})
+            for ending, count in counts.items():
+                mine[ending] = mine.get(ending, 0) + count
+        self.examples = {**(other.examples if other else {}), **self.examples}
+        return self
+
+    @property
+    def files(self) -> int:
+        """How many."""
+        return sum(sum(counts.values()) for counts in self.endings.values())
+
+    def lines(self) -> Iterator[str]:
+        """For a person: a line a reason; nothing where nothing was passed over."""
+        if self.files:
+            yield f"passed over: {self.files:,} file{'s' if self.files > 1 else ''}"
+        for reason, counts in sorted(self.endings.items()):
+            most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+            told = ", ".join(f"{count:,} × {ending}" for ending, count in most[:6])
+            more = f", {len(most) - 6} more endings" if len(most) > 6 else ""
+            yield f"  {reason}: {told}{more}; for example {self.examples[reason]}"
+
+    @classmethod
+    def of(cls, table: pa.Table) -> PassedOver:
+        """As noted on `table`; empty where nothing is."""
+        noted = (table.schema.metadata or {}).get(b"passed_over")
+        return cls(**json.loads(noted)) if noted else cls()
+
+    def noted(self, table: pa.Table) -> pa.Table:
+        """`table` with these counts in its metadata."""
+        if not self.endings:
+            return table
+        text = json.dumps(asdict(self))
+        return table.replace_schema_metadata({**(table.schema.metadata or {}), "passed_over": text})
 
 
 @dataclass(frozen=True)

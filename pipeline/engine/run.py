@@ -35,9 +35,10 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
     refuse_nested(config)
     source: Source = build(config.input)
     rule: Rule = build(config.prompts)
-    shards = source.shards()
-    require_columns(source, shards[0], rule.columns())
-    tally = Tally(config.run.max_dead_share)
+    listing = source.listing()
+    shards = listing.shards
+    require_columns(source, shards, rule.columns())
+    tally = Tally(config.run.max_dead_share, passed_over=listing.passed)
     output = open_output(config)
     if not todo(shards, load_progress(output)):
         return tally
@@ -85,7 +86,9 @@ def _on_ray(
         here = NodeAffinitySchedulingStrategy(node, soft=False)
         remote: Any = ray.remote(num_cpus=0)(Tally)
         remote = remote.options(scheduling_strategy=here)
-        actor = remote.remote(tally.max_dead_share, tally.expected_rows)
+        actor = remote.remote(
+            tally.max_dead_share, tally.expected_rows, passed_over=tally.passed_over
+        )
         try:
             with losses.head_watched(), _polled(actor, watch):
                 flow(config, left, output, actor)

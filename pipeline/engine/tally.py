@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pipeline.errors import TooManyDead
+from pipeline.rows import PassedOver
 from pipeline.sinks.commits import Commit, idle_share
 
 EARLY = 200
@@ -30,6 +31,7 @@ class Tally:
     model_seconds: float = 0.0  # of all models, at work
     idle_seconds: float = 0.0  # of all models, waiting for their next chunk
     reasons: dict[str, int] = field(default_factory=dict)
+    passed_over: PassedOver = field(default_factory=PassedOver)  # files
 
     def add(self, commit: Commit) -> Tally:
         """Adds one commit and returns the sums."""
@@ -42,6 +44,7 @@ class Tally:
         self.passed += commit.passed
         self.model_seconds += commit.model_seconds
         self.idle_seconds += commit.idle_seconds
+        self.passed_over.merge(commit.passed_over)
         for reason, count in commit.dead_by_kind.items():
             self.reasons[reason] = self.reasons.get(reason, 0) + count
         return self

@@ -11,14 +11,13 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image, ImageChops, ImageFilter
 from torch import Tensor
 
 from pipeline.diffusion.refine import box
 from pipeline.images.bucket import to_model, to_rgb
-from pipeline.images.decode import Pixels
+from pipeline.images.picture import Pixels, Plane, off_white, over_white
 
-Mask = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Mode = Literal["none", "feather", "recolor"]
 
@@ -41,8 +40,13 @@ _LINEAR = _LINEAR.astype(np.float32)
 
 
 def paste_back(
-    original: Pixels, edited_3HW: Tensor, mask_hw: Tensor, mode: Mode, feather: float
-) -> tuple[Pixels, Mask]:
+    original: Pixels,
+    edited_3HW: Tensor,
+    mask_hw: Tensor,
+    mode: Mode,
+    feather: float,
+    opacity: Plane | None = None,
+) -> tuple[Pixels, Plane]:
     """The edited photo, (H, W, 3) uint8, and its mask, (H, W) uint8, at the photo's own size.
 
     `edited_3HW` is the decoded edit in [-1, 1] at the model's size, `mask_hw` the mask on any
@@ -52,19 +56,37 @@ def paste_back(
 
     none: the decoded edit everywhere, with the bare mask. feather: the edit composited on the
     photo. recolor: the edit's chroma under the photo's luminance detail; see `_relit`.
+
+    `opacity` is the photo's alpha, (H, W) uint8, if it has any; the model has seen the photo on
+    white. Where it is 0 the mask is 0 and the bytes are the original's, in every mode; elsewhere
+    the colours are such that the result looks like the edit on white.
     """
     height, width = original.shape[:2]
-    edit = to_rgb(edited_3HW, (width, height))
     outline = _outline(mask_hw, (width, height))
+    if opacity is not None:
+        outline = ImageChops.multiply(outline, _visible(opacity))
+    edit = to_rgb(edited_3HW, (width, height))
+    if opacity is not None:
+        edit = off_white(edit, opacity)
     if mode == "none":
-        return edit, np.asarray(outline)
+        return _kept(original, edit, opacity), np.asarray(outline)
     alpha = np.asarray(_feathered(outline, feather * min(width, height)))
-    fit = _fit(original, edited_3HW, outline) if mode == "recolor" else None
+    if opacity is not None:
+        alpha = np.where(opacity > 0, alpha, 0)
+    fit = _fit(original, edited_3HW, outline, opacity) if mode == "recolor" else None
     out = original.copy()
     for part in _parts(alpha):
         new = edit[part] if fit is None else _recolored(original, fit, part)
         out[part] = _mixed(original[part], new, alpha[part])
     return out, np.where(alpha > 0, np.uint8(255), np.uint8(0))
+
+
+def _visible(opacity: Plane) -> Image.Image:
+    return Image.fromarray(np.where(opacity > 0, np.uint8(255), np.uint8(0)))
+
+
+def _kept(original: Pixels, edit: Pixels, opacity: Plane | None) -> Pixels:
+    return edit if opacity is None else np.where(opacity[..., None] > 0, edit, original)
 
 
 def _outline(mask_hw: Tensor, size: tuple[int, int]) -> Image.Image:
@@ -80,7 +102,7 @@ def _feathered(outline: Image.Image, width: float) -> Image.Image:
     return outline.filter(ImageFilter.BoxBlur(radius)).filter(ImageFilter.BoxBlur(radius))
 
 
-def _parts(alpha: Mask) -> Iterator[tuple[slice, slice]]:
+def _parts(alpha: Plane) -> Iterator[tuple[slice, slice]]:
     """Bands of rows of the box around what changes."""
     rows, columns = (np.flatnonzero(alpha.any(axis=axis)) for axis in (1, 0))
     if not rows.size:
@@ -90,13 +112,15 @@ def _parts(alpha: Mask) -> Iterator[tuple[slice, slice]]:
         yield slice(top, min(top + BAND, int(rows[-1]) + 1)), across
 
 
-def _mixed(original: Pixels, new: Pixels, alpha: Mask) -> Pixels:
+def _mixed(original: Pixels, new: Pixels, alpha: Plane) -> Pixels:
     share = alpha[..., None].astype(np.uint32)
     mixed = (new * share + original * (255 - share) + 127) // 255
     return mixed.astype(np.uint8)
 
 
-def _fit(original: Pixels, edited_3HW: Tensor, outline: Image.Image) -> Floats:
+def _fit(
+    original: Pixels, edited_3HW: Tensor, outline: Image.Image, opacity: Plane | None
+) -> Floats:
     """(h, w, 4, 4) local affine maps from the photo's colour (and 1) to what the edit makes of it.
 
     The first three outputs are the edit's colour, the last is L(edit) − L(original), L the cube
@@ -107,7 +131,8 @@ def _fit(original: Pixels, edited_3HW: Tensor, outline: Image.Image) -> Floats:
     height, width = edited_3HW.shape[1:]
     scale = min(1.0, FIT_SIDE / min(height, width))
     size = (round(width * scale), round(height * scale))
-    before, after = to_rgb(to_model(original, size)), to_rgb(edited_3HW, size)
+    seen = original if opacity is None else over_white(original, opacity)
+    before, after = to_rgb(to_model(seen, size)), to_rgb(edited_3HW, size)
     inside = np.asarray(outline.resize(size, Image.Resampling.BILINEAR))
     shift = _lightness(after) - _lightness(before)
     target = np.concatenate([after / np.float32(255), shift[..., None]], axis=-1)

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from pipeline.metrics._pair import Pair
 
 WINDOW = 7
 
 
-def score(source: NDArray[np.uint8], edited: NDArray[np.uint8], mask: NDArray[np.uint8]) -> float:
+def score(pair: Pair) -> float:
     """Mean structural similarity outside of the mask, 1 where nothing changed.
 
-    `source`, `edited`: (H, W, 3) RGB; `mask`: (H, W), above 0 where edited. The edit itself counts
-    as unchanged, so that windows across the mask's edge see the background alone. 1 where the mask
-    leaves no background; a side below 7 pixels is mirrored to fill a window.
+    The edit itself counts as unchanged, so that windows across the mask's edge see the background
+    alone. 1 where the mask leaves no background; a side below 7 pixels is mirrored to fill a
+    window.
     """
     from skimage.metrics import structural_similarity
 
-    outside = mask == 0
-    if not outside.any():
+    if not pair.outside.any():
         return 1.0
-    background = np.where(outside[..., None], edited, source)
-    height, width = mask.shape
+    background = np.where(pair.outside[..., None], pair.edited, pair.source)
+    height, width = pair.outside.shape
     room = [(0, max(0, WINDOW - height)), (0, max(0, WINDOW - width)), (0, 0)]
-    pair = [np.pad(image, room, mode="symmetric") for image in (source, background)]
+    padded = [np.pad(image, room, mode="symmetric") for image in (pair.source, background)]
     _, similarity = structural_similarity(  # type: ignore[no-untyped-call]
-        *pair, win_size=WINDOW, channel_axis=2, full=True
+        *padded, win_size=WINDOW, channel_axis=2, full=True
     )
-    return float(similarity[:height, :width][outside].mean())
+    return float(similarity[:height, :width][pair.outside].mean())

@@ -5,22 +5,22 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.metrics._pair import Pair
+
 FINE = 2.0
 """Pixels (sigma): what is coarser than this is shape, not texture."""
 FLAT = 0.1
 """L* (0..100): fine detail weaker than this is rounding."""
 
 
-def score(source: NDArray[np.uint8], edited: NDArray[np.uint8], mask: NDArray[np.uint8]) -> float:
+def score(pair: Pair) -> float:
     """Correlation, -1..1, of the fine lightness detail inside of the mask before and after.
 
-    `source`, `edited`: (H, W, 3) RGB; `mask`: (H, W), above 0 where edited. 1 where the mask is
-    empty or both are flat, 0 where only one of the two is flat.
+    1 where the mask is empty or both are flat, 0 where only one of the two is flat.
     """
-    inside = mask > 0
-    if not inside.any():
+    if not pair.inside.any():
         return 1.0
-    before, after = (_detail(image)[inside] for image in (source, edited))
+    before, after = (_detail(image)[pair.inside] for image in (pair.source, pair.edited))
     flat = [detail.std() < FLAT for detail in (before, after)]
     if any(flat):
         return 1.0 if all(flat) else 0.0

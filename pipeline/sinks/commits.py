@@ -23,7 +23,7 @@ from pyroaring import BitMap
 
 from pipeline import storage
 from pipeline.errors import RunError, UsageError
-from pipeline.rows import Chunk
+from pipeline.rows import Chunk, PassedOver
 from pipeline.sinks import layout
 from pipeline.sinks.layout import ChunkName
 from pipeline.sinks.output import Output
@@ -71,6 +71,7 @@ class Commit(BaseModel):
     dead_by_kind: dict[str, int]  # "stage/kind" → dead letters
     files: list[PartFile]
     fingerprint: str  # of the config
+    passed_over: PassedOver = PassedOver()  # files inside of the shard that are no row's
     model_seconds: float = 0.0  # the model at work on the chunk
     idle_seconds: float = 0.0  # the model waiting for it; nothing depends on either
 

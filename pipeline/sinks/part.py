@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from pipeline import storage
 from pipeline.errors import BugError, RunError
-from pipeline.rows import Chunk, Spent
+from pipeline.rows import Chunk, PassedOver, Spent
 from pipeline.sinks import dead, layout, parquet, webdataset
 from pipeline.sinks.commits import Commit, PartFile, create_commit, newest, pin
 from pipeline.sinks.layout import ChunkName
@@ -45,7 +45,8 @@ def write_part(output: Output, table: pa.Table, before: Commit | None = None) ->
             return _theirs(output, committed, before)
         pin(output, chunk)
         commit = _written(output, chunk, name, table, before)
-        commit = commit.model_copy(update={k: round(v, 3) for k, v in asdict(spent).items()})
+        seconds = {k: round(v, 3) for k, v in asdict(spent).items()}
+        commit = commit.model_copy(update={**seconds, "passed_over": PassedOver.of(table)})
         commit = merged(before, commit) if before else commit
         check_held(output)
         return commit if create_commit(output, commit) else _lost(output, commit, before)

@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.rows import EDIT_TYPE, PLAN_SCHEMA, READ_SCHEMA, conform
+from pipeline.rows import EDIT_TYPE, PLAN_SCHEMA, READ_SCHEMA, PassedOver, conform
 from pipeline.sinks import dead
 from pipeline.sinks.commits import Commit, read_commits
 from pipeline.sinks.output import Output
@@ -50,7 +50,7 @@ def merged(before: Commit, after: Commit) -> Commit:
         for name in ("written", "model_seconds", "idle_seconds")
     }
     living = [file for file in before.files if file.kind != "dead"]
-    same = {name: getattr(before, name) for name in ("rows", "ordinals", "last")}
+    same = {name: getattr(before, name) for name in ("rows", "ordinals", "last", "passed_over")}
     return after.model_copy(
         update={
             **sums,
@@ -69,8 +69,8 @@ def since(before: Commit, after: Commit) -> Commit:
     more: dict[str, Any] = {name: getattr(after, name) - getattr(before, name) for name in sums}
     images = sum(last - first + 1 for first, last in before.dead_ordinals)
     planned = after.planned - before.written - before.removed
-    counts = {**more, "rows": images, "planned": planned, "removed_ids": []}
-    return after.model_copy(update=counts)
+    counts = {"rows": images, "planned": planned, "removed_ids": [], "passed_over": PassedOver()}
+    return after.model_copy(update={**more, **counts})
 
 
 def load(output: Output, commit: Commit, kinds: Collection[str]) -> tuple[pa.Table, pa.Table]:

@@ -1,7 +1,8 @@
 """WebDataset tar shards (.tar, .tar.gz, .tgz; img2dataset's output as it is), read as a stream.
 
 Knows the tar format and WebDataset's naming; nothing is unpacked to disk and no link is followed.
-A sample is a run of files whose paths are equal up to the first dot of the file name.
+A sample is a run of files whose paths are equal up to the first dot of the file name; what is
+in no sample (hidden files, names without ending) is passed over.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, Literal, cast
 
 from pydantic import Field
 
 from pipeline.errors import RowError
+from pipeline.rows import PassedOver
 from pipeline.sources import _text
-from pipeline.sources._files import Files, ShardFile, StorageFailed, list_shards
-from pipeline.sources._shard import Member, Shard
+from pipeline.sources._files import Files, ShardFile, StorageFailed
+from pipeline.sources._listing import HIDDEN, hidden, list_shards
+from pipeline.sources._names import PICTURES, same_form
+from pipeline.sources._shard import Listing, Member, Shard, each_caption, numbered, unnumbered
 
 ENDINGS = (".tar", ".tar.gz", ".tgz")
 TEXTS = ("txt", "text", "cls", "caption")
@@ -48,7 +52,8 @@ class Config(Files):
 
     type: Literal["webdataset"] = "webdataset"
     image: str = Field(
-        "jpg;jpeg;png;webp", description="Extensions of the image; the first found is taken."
+        ";".join(ending.removeprefix(".") for ending in PICTURES),
+        description="Extensions of the image; the first found is taken.",
     )
     caption: str = Field(
         "txt", description="Extension of the caption file, or json:KEY for a key of the .json."
@@ -60,45 +65,65 @@ def build(config: Config) -> WebDataset:
     return WebDataset(config)
 
 
+@dataclass
+class _Sample:
+    key: str
+    names: set[str] = field(default_factory=set)
+    image: bytes | None = None
+    rank: int = 1 << 30  # of the image's extension in the config's list
+    texts: dict[str, bytes] = field(default_factory=dict)
+    error: RowError | None = None
+    passed: PassedOver = field(default_factory=PassedOver)  # before it, and behind the last
+    share: float = 1.0  # of the shard that ends with it
+
+
 @dataclass(frozen=True)
 class WebDataset:
     """See `_shard.Source`."""
 
     config: Config
 
-    def shards(self) -> list[Shard]:
-        return list_shards(self.config, ENDINGS)
+    def listing(self) -> Listing:
+        return list_shards(self.config, ENDINGS, "tar")
 
     def members(self, shard: Shard) -> Iterator[Member]:
-        ordinal = 0
+        return numbered(self._members(shard))
+
+    def _members(self, shard: Shard) -> Iterator[Member]:
+        count, passed = 0, PassedOver()
         try:
-            with ShardFile(self.config, shard.url) as file:
-                for sample in self._samples(file) if shard.size else ():
-                    yield _member(sample, ordinal, self.config)
-                    ordinal += 1
+            with ShardFile(self.config, shard.url, shard.pin) as file:
+                strays = _Strays(self.config, shard)
+                for sample in self._samples(file, shard, passed) if shard.size else ():
+                    yield from _captioned(sample, strays, self.config)
+                    count += 1
         except StorageFailed:
             raise
         except _BAD_TAR as error:
-            yield _rest(ordinal, error)
+            yield self._rest(shard, count, error, passed)
         else:
-            if ordinal == 0:
+            if count == 0:
                 empty = RowError("empty_shard", f"{shard.path}: no samples in this tar")
-                yield Member(0, "(shard)", None, None, error=empty)
+                yield unnumbered("(shard)", error=empty, passed=passed, share=1.0)
 
-    def _samples(self, file: ShardFile) -> Iterator[_Sample]:
+    def _samples(self, file: ShardFile, shard: Shard, passed: PassedOver) -> Iterator[_Sample]:
+        """What is passed over is counted in `passed` until the next sample takes it along."""
         with _opened(file) as tar:
             sample: _Sample | None = None
             for info in _entries(tar):
-                key, extension = _split(info.name)
-                if not key or not extension or info.isdir():
+                key, extension, why = _split(info)
+                if why:
+                    passed.add(_text.printable(info.name), why)
+                if why or info.isdir():
                     continue
-                if sample and (sample.key != key or extension in sample.names):
-                    yield sample
+                if sample and (_differ(sample.key, key) or extension in sample.names):
+                    yield _done(sample, passed)
                     sample = None
                 sample = sample or _Sample(key)
                 self._take(sample, info, extension, tar)
+                sample.share = _share(tar, file, shard)
             if sample:
-                yield sample
+                yield _done(sample, passed)
             _check_end(tar)
 
     def _take(
@@ -119,15 +144,65 @@ class WebDataset:
         except RowError as error:
             sample.error = sample.error or error
 
+    def _rest(self, shard: Shard, count: int, error: Exception, passed: PassedOver) -> Member:
+        why = str(error) or type(error).__name__
+        if count:
+            told = f"the tar breaks after {count} samples: {why}; fetch it again"
+            dead = RowError("truncated_shard", told)
+            return unnumbered("(rest of shard)", error=dead, passed=passed, share=1.0)
+        with ShardFile(self.config, shard.url, shard.pin) as file:
+            pointer = _text.lfs_pointer(file.read(200))
+        told = _text.POINTER if pointer else f"not a readable tar: {why}; fetch it again"
+        dead = RowError("unreadable_shard", told)
+        return unnumbered("(shard)", error=dead, passed=passed, share=1.0)
 
-@dataclass
-class _Sample:
-    key: str
-    names: set[str] = field(default_factory=set)
-    image: bytes | None = None
-    rank: int = 1 << 30  # of the image's extension in the config's list
-    texts: dict[str, bytes] = field(default_factory=dict)
-    error: RowError | None = None
+
+class _Strays:
+    """Which keys have their files in several places of a tar, by a second look at its headers.
+
+    Looked at only when a sample lacks its image or its caption.
+    """
+
+    def __init__(self, config: Config, shard: Shard) -> None:
+        self._config, self._shard = config, shard
+        self._found: set[str] | None = None
+
+    def error(self, sample: _Sample) -> RowError | None:
+        """The true reason of what `sample` lacks, if it is that its files are apart."""
+        if self._found is None:
+            self._found = self._scattered()
+        if same_form(sample.key) not in self._found:
+            return None
+        return RowError(
+            "not_adjacent",
+            f"the files of {sample.key!r} are not next to each other in the tar; make it with "
+            "tar --sort=name",
+        )
+
+    def _scattered(self) -> set[str]:
+        names: dict[str, set[str]] = {}  # of every sample before
+        scattered, current = set[str](), ""
+        for key, extension in self._headers():
+            before = names.setdefault(key, set())
+            # The same file name again is another sample of a repeated key.
+            if key != current and before and extension not in before:
+                scattered.add(key)
+            current = key
+            before.add(extension)
+        return scattered
+
+    def _headers(self) -> Iterator[tuple[str, str]]:
+        try:
+            file = ShardFile(self._config, self._shard.url, self._shard.pin)
+            with file, _opened(file) as tar:
+                for info in _entries(tar):
+                    key, extension, why = _split(info)
+                    if not why and not info.isdir():
+                        yield same_form(key), extension
+        except StorageFailed:
+            raise
+        except _BAD_TAR:
+            return
 
 
 class _Header(tarfile.TarInfo):
@@ -183,11 +258,41 @@ def _check_end(tar: tarfile.TarFile) -> None:
             raise tarfile.ReadError("there is data after the end of the archive")
 
 
-def _split(name: str) -> tuple[str, str]:
-    """WebDataset's key and extension; either is empty where the file is no sample's."""
-    folder, slash, base = name.removeprefix("./").rpartition("/")
-    stem, _, extension = base.partition(".")
-    return (folder + slash + stem if stem else ""), extension.lower()
+def _split(info: tarfile.TarInfo) -> tuple[str, str, str]:
+    """WebDataset's key and extension, and why the file is in no sample ('' where it is in one)."""
+    name = info.name
+    while name.startswith("./"):
+        name = name[2:]
+    at = max(name.rfind("/"), name.rfind("\\")) + 1
+    stem, _, extension = name[at:].partition(".")
+    why = ""
+    if info.isdir():
+        return "", "", ""
+    if hidden(name[at:], ".") or "__MACOSX" in name.split("/"):
+        why = f"{HIDDEN} in a tar"
+    elif not extension:
+        why = "a name without ending in a tar"
+    return name[:at] + stem, extension.lower(), why
+
+
+def _differ(key: str, other: str) -> bool:
+    return key != other and same_form(key) != same_form(other)
+
+
+def _done(sample: _Sample, passed: PassedOver) -> _Sample:
+    """`sample` with what was passed over so far, which is counted no more."""
+    sample.passed.merge(passed)
+    passed.endings, passed.examples = {}, {}
+    return sample
+
+
+def _share(tar: tarfile.TarFile, file: ShardFile, shard: Shard) -> float:
+    """Of the shard's bytes that were read up to here."""
+    stream: Any = tar.fileobj
+    at = float(tar.offset)  # where the next header begins
+    if isinstance(stream.fileobj, _Gunzip):
+        at *= file.tell() / max(1, stream.fileobj.tell())
+    return min(1.0, at / max(1, shard.size))
 
 
 def _check_safe(info: tarfile.TarInfo) -> None:
@@ -211,34 +316,28 @@ def _content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
     return data
 
 
-def _rest(ordinal: int, error: Exception) -> Member:
-    why = str(error) or type(error).__name__
-    if ordinal == 0:
-        dead = RowError("unreadable_shard", f"not a readable tar: {why}; fetch it again")
-        return Member(0, "(shard)", None, None, error=dead)
-    dead = RowError(
-        "truncated_shard", f"the tar breaks after {ordinal} samples: {why}; fetch it again"
-    )
-    return Member(ordinal, "(rest of shard)", None, None, error=dead)
-
-
-def _member(sample: _Sample, ordinal: int, config: Config) -> Member:
-    error = sample.error
+def _captioned(sample: _Sample, strays: _Strays, config: Config) -> Iterator[Member]:
+    """A member for each caption of a sample."""
     columns: dict[str, Any] = {}
-    caption: str | None = None
+    captions: list[str] = []
+    error = sample.error
     try:
         if "json" in sample.texts:
             columns = _text.json_object(sample.texts["json"], f"{sample.key}.json")
         for extension, data in sample.texts.items():
             if extension != "json":
                 columns[extension] = _text.decoded(data, f"{sample.key}.{extension}").strip()
-        name = config.caption.removeprefix("json:")
-        caption = _text.caption(columns.get(name))
+        captions = _text.captions(columns.get(config.caption.removeprefix("json:")))
     except RowError as bad_text:
         error = error or bad_text
-    if sample.image is None and error is None:
+    if error is None and (sample.image is None or not captions):
+        error = strays.error(sample)
+    if error is None and sample.image is None:
         error = _no_image(sample, config)
-    return Member(ordinal, _text.key(sample.key), sample.image, caption, columns, error)
+    elif error is None and sample.image is not None and _text.lfs_pointer(sample.image):
+        error = RowError("lfs_pointer", f"{sample.key}: {_text.POINTER}")
+    member = unnumbered(_text.key(sample.key), sample.image, columns=columns, error=error)
+    yield from each_caption(replace(member, passed=sample.passed, share=sample.share), captions)
 
 
 def _no_image(sample: _Sample, config: Config) -> RowError:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from PIL import Image
 
 from pipeline.config import Bound, RunConfig
 from pipeline.errors import RowError
 from pipeline.images.decode import decode
+from pipeline.metrics._pair import Pair
 from pipeline.rows import conform, result_schema
 from pipeline.stages.guard import as_row_error
 from pipeline.stages.plan import failed
 
-Score = Callable[[Any, Any, Any], float]
+Score = Callable[[Pair], float]
 
 
 class Check:
@@ -53,9 +51,11 @@ class Check:
     def _scores(self, row: dict[str, Any], scores: dict[str, Score]) -> dict[str, float]:
         if not scores:
             return {}
-        source = decode(row["image"], self._max_pixels)
-        edited, mask = _pixels(row["edited"]), _pixels(row["mask"])
-        values = {name: float(score(source, edited, mask)) for name, score in scores.items()}
+        source, edited, mask = (
+            decode(row[column], self._max_pixels) for column in ("image", "edited", "mask")
+        )
+        pair = Pair.of(source, edited, mask.rgb[..., 0])
+        values = {name: float(score(pair)) for name, score in scores.items()}
         for name, value in values.items():
             if not math.isfinite(value):  # it would pass every bound, and JSON cannot hold it
                 raise RowError("nan", f"the score {name} is {value}")
@@ -74,7 +74,3 @@ def _narrow(table: pa.Table) -> list[dict[str, Any]]:
     wanted = ["image", "edited", "mask", "mask_area", "error_stage", "error_kind", "error_message"]
     rows: list[dict[str, Any]] = table.select(wanted).to_pylist()
     return rows
-
-
-def _pixels(encoded: bytes) -> Any:
-    return np.asarray(Image.open(io.BytesIO(encoded)))

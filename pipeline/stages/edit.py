@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
+from torch import Tensor
 
 from pipeline.config import RunConfig
 from pipeline.diffusion.diffedit import Edited, diffedit
@@ -26,6 +27,7 @@ from pipeline.images.bucket import bucket, to_model
 from pipeline.images.decode import decode
 from pipeline.images.encode import encode_edited, encode_mask
 from pipeline.images.paste import paste_back
+from pipeline.images.picture import Picture, Plane
 from pipeline.rows import ERROR, RESULT, Spent, conform, result_schema
 from pipeline.section import build
 from pipeline.stages.guard import as_row_error, guarded
@@ -47,7 +49,7 @@ class Job:
 
     index: int  # of its row in the table
     edits: Sequence[Row]
-    pixels: Any  # (H, W, 3) uint8, the photo's own size
+    picture: Picture  # at the photo's own size
     size: tuple[int, int]  # (width, height) that the model sees
     seed: int
 
@@ -90,19 +92,18 @@ class Edit:
         if row["error_kind"] is not None or not row["edits"]:
             return None
         try:
-            pixels = decode(row["image"], self._config.input.max_pixels)
-            height, width = pixels.shape[:2]
-            size = bucket(width, height, self._model.resolution, self._model.latent_multiple)
+            picture = decode(row["image"], self._config.input.max_pixels)
+            size = bucket(*picture.size, self._model.resolution, self._model.latent_multiple)
         except Exception as error:
             return as_row_error(error)
         seed = row_seed(self._config.run.seed, row["shard"], row["key"])
-        return Job(index, row["edits"], pixels, size, seed)
+        return Job(index, row["edits"], picture, size, seed)
 
     def _edit(
         self, jobs: Sequence[Job], pool: ThreadPoolExecutor, spent: Spent
     ) -> list[list[Outcome]]:
         """The outcomes of each job of one bucket, a list in the order of its edits."""
-        images = torch.stack(list(pool.map(lambda job: to_model(job.pixels, job.size), jobs)))
+        images = torch.stack(list(pool.map(_seen, jobs)))
         sections = self._config.mask, self._config.invert, self._config.edit
         targets = [
             Target.of(i, edit, *sections) for i, job in enumerate(jobs) for edit in job.edits
@@ -123,34 +124,46 @@ class Edit:
     def _outcome(self, job: Job, target: Target, edited: Edited) -> Outcome:
         if edited.error:
             return edited.error
-        if edited.state == "empty" and self._config.mask.on_empty == "dead":
-            return RowError("empty_mask", "nothing to edit was found, and mask.on_empty is dead")
         try:
-            pixels, mask = self._pasted(job, edited)
+            picture, mask = self._pasted(job, edited)
+            state = edited.state if mask.any() else "empty"  # of what can be seen
+            if state == "empty" and self._config.mask.on_empty == "dead":
+                return RowError(
+                    "empty_mask", "nothing to edit was found, and mask.on_empty is dead"
+                )
+            width, height = picture.size
             return {
                 "mask_strength": target.mask_strength,
                 "encoding_ratio": target.encoding_ratio,
                 "guidance_scale": target.guidance_scale,
                 "seed": job.seed,
-                "edited": encode_edited(pixels, self._config.output.image_format),
+                "edited": encode_edited(picture, self._config.output.image_format),
                 "mask": encode_mask(mask),
-                "width": pixels.shape[1],
-                "height": pixels.shape[0],
+                "width": width,
+                "height": height,
                 "mask_area": float((mask > 127).mean()),
-                "mask_state": edited.state,
+                "mask_state": state,
                 "model": self._model.name,
                 "weights": self._model.weights,
             }
         except Exception as error:
             return as_row_error(error)
 
-    def _pasted(self, job: Job, edited: Edited) -> tuple[Any, Any]:
-        """(H, W, 3) edited picture and (H, W) mask, uint8, of the photo's own size."""
+    def _pasted(self, job: Job, edited: Edited) -> tuple[Picture, Plane]:
+        """The edited picture and its mask, (H, W) uint8, of the photo's own size."""
+        rgb, alpha = job.picture.rgb, job.picture.alpha
         if edited.image is None:
-            everywhere = 255 if edited.state == "full" else 0
-            return job.pixels, np.full(job.pixels.shape[:2], everywhere, np.uint8)
-        paste = self._config.edit
-        return paste_back(job.pixels, edited.image, edited.outline, paste.paste_back, paste.feather)
+            mask = np.full(rgb.shape[:2], 255 if edited.state == "full" else 0, np.uint8)
+            return job.picture, mask if alpha is None else np.where(alpha > 0, mask, np.uint8(0))
+        how = self._config.edit
+        rgb, mask = paste_back(
+            rgb, edited.image, edited.outline, how.paste_back, how.feather, alpha
+        )
+        return Picture(rgb, alpha), mask
+
+
+def _seen(job: Job) -> Tensor:
+    return to_model(job.picture.on_white(), job.size)
 
 
 def threads(config: RunConfig) -> int:

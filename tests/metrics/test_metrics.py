@@ -13,10 +13,20 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipeline import metrics
+from pipeline.images.picture import Picture as Decoded
 from pipeline.metrics import background_psnr, background_ssim, edit_change, texture_kept
+from pipeline.metrics._pair import Pair
 
 Picture = NDArray[np.uint8]
-SCORES = [import_module(f"pipeline.metrics.{m.name}").score for m in iter_modules(metrics.__path__)]
+SCORES = [
+    import_module(f"pipeline.metrics.{m.name}").score
+    for m in iter_modules(metrics.__path__)
+    if not m.name.startswith("_")
+]
+
+
+def pair(source: Picture, edited: Picture, mask: Picture, alpha: Picture | None = None) -> Pair:
+    return Pair.of(Decoded(source, alpha), Decoded(edited, alpha), mask)
 
 
 def noise(height: int = 32, width: int = 40, seed: int = 0) -> Picture:
@@ -36,8 +46,8 @@ def test_every_score_is_a_finite_number(height: int, width: int, seed: int, kind
     flat = np.full_like(source, 7)
     mask = [np.zeros, np.ones, lambda s, _: left_half(*s)][kind]((height, width), np.uint8)
     for score in SCORES:
-        for pair in [(source, edited), (source, source), (source, flat), (flat, flat)]:
-            value = score(*pair, mask)
+        for both in [(source, edited), (source, source), (source, flat), (flat, flat)]:
+            value = score(pair(*both, mask))
             assert type(value) is float and math.isfinite(value), score.__module__
 
 
@@ -47,22 +57,22 @@ def test_background_scores_do_not_see_the_edit(metric: object) -> None:
     edited = source.copy()
     edited[:, :20] = noise(seed=1)[:, :20]
     best = {background_psnr: 100.0, background_ssim: 1.0}[metric]
-    assert metric.score(source, edited, left_half()) == pytest.approx(best)
+    assert metric.score(pair(source, edited, left_half())) == pytest.approx(best)
     edited[:, 20:] = noise(seed=1)[:, 20:]
-    assert metric.score(source, edited, left_half()) < 0.2 * best
+    assert metric.score(pair(source, edited, left_half())) < 0.2 * best
 
 
 def test_psnr_by_hand() -> None:
     source = np.full((4, 4, 3), 100, np.uint8)
     edited = source + np.uint8(5)
     expected = 10 * math.log10(255**2 / 25)
-    assert background_psnr.score(source, edited, left_half(4, 4)) == pytest.approx(expected)
+    assert background_psnr.score(pair(source, edited, left_half(4, 4))) == pytest.approx(expected)
 
 
 def test_edit_change_by_published_pair() -> None:
     black, white = np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8)
-    assert edit_change.score(black, white, left_half(2, 2)) == pytest.approx(100, abs=0.01)
-    assert edit_change.score(black, white, np.zeros((2, 2), np.uint8)) == 0
+    assert edit_change.score(pair(black, white, left_half(2, 2))) == pytest.approx(100, abs=0.01)
+    assert edit_change.score(pair(black, white, np.zeros((2, 2), np.uint8))) == 0
 
 
 def test_texture_is_kept_by_a_new_colour_and_lost_by_new_noise() -> None:
@@ -70,6 +80,30 @@ def test_texture_is_kept_by_a_new_colour_and_lost_by_new_noise() -> None:
     red = (grain * (200, 40, 40)).astype(np.uint8)
     blue = (grain * (60, 80, 250)).astype(np.uint8)
     everywhere = np.full((64, 64), 255, np.uint8)
-    assert texture_kept.score(red, blue, everywhere) > 0.97
-    assert abs(texture_kept.score(red, noise(64, 64), everywhere)) < 0.1
-    assert texture_kept.score(red, np.full_like(red, 90), everywhere) == 0
+    assert texture_kept.score(pair(red, blue, everywhere)) > 0.97
+    assert abs(texture_kept.score(pair(red, noise(64, 64), everywhere))) < 0.1
+    assert texture_kept.score(pair(red, np.full_like(red, 90), everywhere)) == 0
+
+
+def test_what_is_transparent_is_neither_background_nor_edit() -> None:
+    """Left quarter transparent, next edited, right half background that is 5 levels off."""
+    source = noise(8, 16)
+    edited = np.where(source < 250, source + 5, source - 5).astype(np.uint8)
+    alpha = np.full((8, 16), 255, np.uint8)
+    alpha[:, :4] = 0
+    edited[:, :4] = source[:, :4]
+    mask = np.zeros((8, 16), np.uint8)
+    mask[:, 4:8] = 255
+    seen = (slice(None), slice(4, None))
+    whole = pair(source, edited, mask, alpha)
+    cut = pair(source[seen], edited[seen], mask[seen])
+    expected = 10 * math.log10(255**2 / 25)
+    assert background_psnr.score(whole) == pytest.approx(expected)
+    assert edit_change.score(whole) == edit_change.score(cut) > 0
+
+
+def test_a_change_counts_as_much_as_it_is_seen() -> None:
+    black, white = np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 255, np.uint8)
+    everywhere = np.full((8, 8), 255, np.uint8)
+    faint = pair(black, white, everywhere, np.full((8, 8), 13, np.uint8))
+    assert 0 < edit_change.score(faint) < 10 < edit_change.score(pair(black, white, everywhere))

@@ -17,7 +17,7 @@ from tests.sources.make import photo
 
 def read(place: Place, **settings: Any) -> dict[str, list[Member]]:
     source = build(Config(**place.settings, **settings))
-    return {shard.path: list(source.members(shard)) for shard in source.shards()}
+    return {shard.path: list(source.members(shard)) for shard in source.listing().shards}
 
 
 def rows(members: list[Member]) -> list[tuple[str, str | None, str | None]]:
@@ -58,19 +58,22 @@ def test_a_table_that_names_a_missing_file_is_told(local: Place) -> None:
         ("metadata.jsonl", b'{"file_name": "a.jpg", "caption": "x"}\n[1]\n'),
         ("metadata.jsonl", b'{"file_name": "a.jpg", "caption": "x"}\n{"file": "b.jpg"}\n'),
         ("metadata.csv", b'file_name,caption\na.jpg,x\n"b.jpg,y\n'),
-        ("metadata.csv", b'file_name,caption\na.jpg,x\n,y\n,"y\n'),
+        ("metadata.csv", b"file_name,caption\na.jpg,x\n,y\n"),
+        ("metadata.csv", b"file_name,caption\na.jpg,x\nb.jpg,a mug, red\n"),
     ],
 )
-def test_a_broken_table_is_one_dead_letter(local: Place, name: str, table: bytes) -> None:
+def test_a_broken_line_is_one_dead_letter(local: Place, name: str, table: bytes) -> None:
     local.put("a.jpg", photo())
     local.put(name, table)
-    assert rows(read(local)["."]) == [("a.jpg", "x", None), (f"({name})", None, "bad_metadata")]
+    good, (key, *told) = rows(read(local)["."])
+    assert good == ("a.jpg", "x", None)
+    assert key.startswith(f"({name} line ") and told == [None, "bad_metadata"]
 
 
 def test_a_table_that_is_not_utf8(local: Place) -> None:
     local.put("a.jpg", photo())
     local.put("metadata.csv", b"file_name,caption\na.jpg,caf\xe9\n")
-    assert [row[2] for row in rows(read(local)["."])] == [None, "bad_metadata"]
+    assert [row[2] for row in rows(read(local)["."])] == ["bad_metadata"] * 2
 
 
 def test_large_and_badly_captioned_files_fail_alone(local: Place) -> None:
@@ -92,7 +95,7 @@ def test_a_file_without_permission_fails_alone(local: Place) -> None:
 
 def test_the_version_is_of_the_listing(local: Place) -> None:
     def version() -> str:
-        return build(Config(**local.settings)).shards()[0].version
+        return build(Config(**local.settings)).listing().shards[0].version
 
     local.put("a.jpg", photo(0))
     first = version()
@@ -106,7 +109,7 @@ def test_the_version_is_of_the_listing(local: Place) -> None:
 def test_a_folder_that_changes_under_the_reader_stops_it(local: Place) -> None:
     local.put("a.jpg", photo(0))
     source = build(Config(**local.settings))
-    (shard,) = source.shards()
+    (shard,) = source.listing().shards
     local.put("b.jpg", photo(1))
     with pytest.raises(OSError, match="changed while it was read"):
         list(source.members(shard))
@@ -115,4 +118,4 @@ def test_a_folder_that_changes_under_the_reader_stops_it(local: Place) -> None:
 def test_a_glob_is_refused(local: Place) -> None:
     local.put("a.jpg", photo(0))
     with pytest.raises(UsageError, match="give its path"):
-        build(Config(path=f"{local.path}/*.jpg")).shards()
+        build(Config(path=f"{local.path}/*.jpg")).listing()

@@ -21,7 +21,7 @@ from tests.sources.make import photo, samples, tar
 def read(place: Place, data: bytes, name: str = "a.tar", **settings: Any) -> list[Member]:
     place.put(name, data)
     source = build(Config(**place.settings, **settings))
-    (shard,) = source.shards()
+    (shard,) = source.listing().shards
     members = list(source.members(shard))
     assert [m.ordinal for m in members] == list(range(len(members)))
     return members
