@@ -109,7 +109,8 @@ BECAME = """Every input column but picture and caption is a field of the JSON ob
 | date, time, timestamp | text, ISO 8601 |
 | duration | a number, seconds |
 | list, struct, map | an array or object of the same |
-| bytes | null |"""
+| bytes | text, read as UTF-8; a byte that is none is `\\xff` |
+| anything else | its text |"""
 
 _PLACES = {
     "edits/*.parquet": ("parquet", "one row an edit"),
