@@ -17,7 +17,7 @@ from pipeline.sinks.commits import Commit, load_progress
 from pipeline.sinks.lease import writing
 from pipeline.sinks.output import Output, existing_output
 from pipeline.sinks.part import write_part
-from pipeline.sinks.publish import keep_settings, publish
+from pipeline.sinks.publish import keep_settings, mark, publish
 from pipeline.sinks.replay import load, replayable, since
 from pipeline.sinks.sweep import sweep
 from pipeline.stages import Check, Edit, Plan
@@ -41,11 +41,12 @@ def replay(
     tally = Tally(max_dead_share=1)
     with interruptible(), writing(here) as output:
         keep_settings(output)
+        mark(output)
         commits = list(replayable(output, kinds))
         if commits:
             _run(config, output, commits, kinds, tally, watch)
+        publish(there)  # before the sweep, so that the index names no file that is gone
         sweep(output, load_progress(output))
-        publish(there)
     return tally
 
 

@@ -18,7 +18,7 @@ from pipeline.section import build
 from pipeline.sinks.commits import load_progress
 from pipeline.sinks.lease import writing
 from pipeline.sinks.output import Output, begin, open_output, refuse_nested
-from pipeline.sinks.publish import describe, publish
+from pipeline.sinks.publish import describe, publish, published
 from pipeline.sinks.sweep import sweep
 from pipeline.sources._chunks import require_columns
 from pipeline.sources._shard import Source
@@ -40,7 +40,7 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
     require_columns(source, shards, rule.columns())
     tally = Tally(config.run.max_dead_share, passed_over=listing.passed)
     output = open_output(config)
-    if not todo(shards, load_progress(output)):
+    if not todo(shards, load_progress(output)) and published(output):
         return tally
     with interruptible(), writing(output) as output:
         output = begin(output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from pathlib import Path
 
@@ -121,6 +122,8 @@ def test_killed_before_the_sweep_the_next_removes_the_rest(
         remove(output, [name])
     monkeypatch.undo()
     assert name.encode() in everything(output)
+    index = json.loads(Path(output.root, "webdataset", "index.json").read_text())
+    assert sum(shard["nsamples"] for shard in index["shardlist"]) == 5
     assert remove(output, [name]) == (0, [])
     assert name.encode() not in everything(output) and verify(output).warnings == []
 
