@@ -14,7 +14,7 @@ from uuid import UUID
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.sinks.card import BECAME
+from pipeline.sinks.card import BECAME, UNIONS
 from pipeline.sinks.columns import meaning, type_name
 from pipeline.sources._text import jsonable
 from tests.readers.nasty import Made
@@ -100,9 +100,18 @@ def test_what_a_column_becomes_is_true(value: object, becomes: object) -> None:
     assert json.loads(json.dumps(jsonable(value), allow_nan=False)) == becomes
 
 
-def test_what_a_column_becomes_is_said_alike(one: Made) -> None:
-    assert BECAME in DOCS
-    assert BECAME in (one.path / "README.md").read_text()
+def test_what_a_column_becomes_and_how_to_unite_is_said_alike(one: Made) -> None:
+    for text in (BECAME, UNIONS):
+        assert text in DOCS and text in (one.path / "README.md").read_text()
+
+
+def test_a_push_as_the_card_says_takes_all_but_the_state(one: Made) -> None:
+    from huggingface_hub.utils import filter_repo_objects
+
+    (left_out,) = re.findall('--exclude "(.*)"', (one.path / "README.md").read_text())
+    names = {str(p.relative_to(one.path)) for p in one.path.rglob("*") if p.is_file()}
+    pushed = set(filter_repo_objects(names, ignore_patterns=[left_out]))
+    assert pushed == {name for name in names if not name.startswith("_state/")} != names
 
 
 def test_the_card_lists_every_column(one: Made) -> None:
