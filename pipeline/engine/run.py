@@ -21,7 +21,7 @@ from pipeline.sinks.attempts import forget, noted
 from pipeline.sinks.commits import load_progress
 from pipeline.sinks.lease import writing
 from pipeline.sinks.output import Output, begin, open_output, refuse_nested
-from pipeline.sinks.publish import describe, publish
+from pipeline.sinks.publish import describe, publish, published
 from pipeline.sinks.sweep import sweep, untidy
 from pipeline.sources._chunks import require_columns
 from pipeline.sources._shard import Source
@@ -46,7 +46,8 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
     tally = Tally(config.run.max_dead_share, passed_over=listing.passed)
     output = open_output(config)
     progress = load_progress(output)
-    if not todo(shards, progress) and not untidy(output, progress):
+    done = not todo(shards, progress) and published(output)
+    if done and not untidy(output, progress):
         return tally
     with interruptible(), writing(output) as output:
         output = begin(output)

@@ -70,7 +70,8 @@ class Output:
         """The columns that are the same in every row that this run writes."""
         ways = {key: self.settings[key] for key in ("mask", "invert", "edit")}
         return {
-            "input": self.settings["input"]["path"],
+            # What a command line says need not be text.
+            "input": os.fsencode(self.settings["input"]["path"]).decode(errors="backslashreplace"),
             "run": self.run,
             "run_seed": self.settings["run"]["seed"],
             "settings": json.dumps(ways, sort_keys=True, separators=(",", ":")),

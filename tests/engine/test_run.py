@@ -69,6 +69,20 @@ def test_a_second_run_does_nothing(reference, source, tiny_model, edit, results)
     assert before == {p: p.stat().st_mtime_ns for p in reference.rglob("*") if p.is_file()}
 
 
+def test_what_was_killed_before_it_was_published_is_published_by_the_next(
+    source, reference, tiny_model, tmp_path, edit
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(reference, out)
+    (out / "_state" / "unpublished").touch()
+    for name in ("README.md", "webdataset/index.json"):
+        (out / name).write_text("of an earlier day")
+    assert edit(settings(source, out, tiny_model)).chunks == 0
+    for name in ("README.md", "webdataset/index.json"):
+        assert (out / name).read_bytes() == (reference / name).read_bytes()
+    assert not (out / "_state" / "unpublished").exists()
+
+
 def test_a_run_goes_on_where_another_was_killed(
     source, reference, tiny_model, tmp_path, edit, results
 ) -> None:
