@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,35 @@ def test_an_output_in_the_way_is_refused(source, tiny_model, tmp_path, edit) -> 
     (tmp_path / "thesis.doc").write_text("precious")
     with pytest.raises(UsageError, match=r"thesis\.doc"):
         edit(settings(source, tmp_path, tiny_model))
+
+
+def test_weights_that_were_replaced_are_refused(tmp_path, edit) -> None:
+    from tests.tiny import make_folder
+
+    model = make_folder(tmp_path / "model")
+    source = catalogue(tmp_path / "in", shards=1)
+    config = settings(source, tmp_path / "out", model)
+    edit(config)
+    before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    make_folder(tmp_path / "another", seed=1)
+    shutil.rmtree(model)
+    shutil.move(tmp_path / "another", model)
+    write_tar(source / "shard-07.tar", rows(3, 100))
+    with pytest.raises(UsageError, match=r"other weights .*\n  model weights: \w{32} → \w{32}$"):
+        edit(config)
+    after = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    assert {p: after[p] for p in before if "leases" not in str(p)} == {
+        p: data for p, data in before.items() if "leases" not in str(p)
+    }
+
+
+def test_a_leftover_is_swept_by_a_run_that_has_nothing_else_to_do(
+    source, tiny_model, tmp_path, edit
+) -> None:
+    config = settings(source, tmp_path / "out", tiny_model)
+    edit(config)
+    part = next((tmp_path / "out" / "edits").glob("*-00000-r0-*.parquet"))
+    leftover = part.with_name(f"{part.stem[:-12]}0badf00d0bad.parquet")
+    leftover.write_bytes(b"half")
+    assert edit(config).chunks == 0
+    assert part.exists() and not leftover.exists()

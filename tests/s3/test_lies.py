@@ -1,5 +1,7 @@
-"""Object stores that lie: listings that lag, repeat or fail, and no conditional put. Behind a proxy,
-on a quick server in this process and on a real one."""
+"""Object stores that lie: listings that lag, repeat or fail, and no conditional put.
+
+Behind a proxy, on a quick server in this process and on a real one.
+"""
 
 from __future__ import annotations
 
