@@ -53,13 +53,22 @@ RESULT_KEYS = ("formats", "source", "image_format")
 """Of `output`, what decides how the rows look."""
 
 
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
 def _some_once(value: tuple[str, ...]) -> tuple[str, ...]:
     if not value or len(set(value)) < len(value):
         raise ValueError("give parquet, webdataset or both, each once")
     return tuple(sorted(value))  # the order says nothing
 
 
-Formats = Annotated[tuple[Literal["parquet", "webdataset"], ...], AfterValidator(_some_once)]
+Format = Literal["parquet", "webdataset"]
+Formats = Annotated[
+    tuple[Format, ...],
+    BeforeValidator(_listed, Format | list[Format]),
+    AfterValidator(_some_once),
+]
 
 
 class Output(Section):

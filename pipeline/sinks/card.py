@@ -76,8 +76,12 @@ All settings of a row: `settings/{{fingerprint}}.json`.
 
 {readers}
 
-Outputs of other runs have the same columns but for their scores; ids never collide, so they can
-be laid one beside the other.
+## With the outputs of other runs
+
+Ids and names of files never collide, so that outputs can be copied into one folder. Those with
+different scores have the same columns but for `score_…`. To unite them:
+
+{unions}
 
 ## Columns of `edits`
 
@@ -109,7 +113,19 @@ BECAME = """Every input column but picture and caption is a field of the JSON ob
 | date, time, timestamp | text, ISO 8601 |
 | duration | a number, seconds |
 | list, struct, map | an array or object of the same |
-| bytes | null |"""
+| bytes | text, read as UTF-8; a byte that is none is `\\xff` |
+| anything else | its text |"""
+
+UNIONS = """| reader | how |
+|---|---|
+| datasets | `concatenate_datasets([load_dataset(x, split="train") for x in (one, two)])` |
+| DuckDB | `read_parquet([one, two], union_by_name=true)` |
+| Polars | `polars.concat([scan_parquet(one), scan_parquet(two)], how="diagonal")` |
+| pandas | `pandas.concat([read_parquet(one), read_parquet(two)])` |
+| pyarrow | `dataset([dataset(one), dataset(two)], schema=unify_schemas([…]))` |
+| Spark | `spark.read.option("mergeSchema", "true").parquet(one, two)` |
+
+A score that an output lacks is null."""
 
 _PLACES = {
     "edits/*.parquet": ("parquet", "one row an edit"),
@@ -153,6 +169,7 @@ def card(output: Output, counts: Counts, schemas: Mapping[str, pa.Schema]) -> st
         edits=_columns(schemas["edits"]),
         dead=_columns(schemas["dead"]),
         became=BECAME,
+        unions=UNIONS,
     )
 
 

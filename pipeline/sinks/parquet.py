@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from pipeline.rows import ERROR, result_schema
 from pipeline.sinks.output import Output
-from pipeline.sinks.pictures import extension
+from pipeline.sinks.pictures import HEAD, extension
 
 ROW_GROUP = 32
 """Rows a group at most: a reader that wants one row holds the pictures of this many."""
@@ -142,4 +142,4 @@ def _images(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _path(name: str, blob: pa.BinaryScalar) -> str | None:
-    return f"{name}.{extension(blob.as_buffer()[:12].to_pybytes())}" if blob.is_valid else None
+    return f"{name}.{extension(blob.as_buffer()[:HEAD].to_pybytes())}" if blob.is_valid else None

@@ -14,22 +14,43 @@ import pyarrow.parquet as pq
 
 from pipeline import storage
 from pipeline.errors import RunError
-from pipeline.sinks import dead, parquet
+from pipeline.sinks import dead, layout, parquet
 from pipeline.sinks.card import Counts, card
 from pipeline.sinks.commits import Commit, PartFile, read_commits
 from pipeline.sinks.output import Output
 
 CARD = "README.md"
+MARK = f"{layout.STATE}/unpublished"
+"""There while the card and the index may not say what is committed."""
 
 
 def describe(output: Output) -> None:
-    """Writes what is missing, so that the output opens from its beginning."""
+    """Makes an output open from its beginning; to be called before a run's first commit."""
     with storage.explained(output.path, "describe the output"):
-        keep_settings(output)
-        try:
-            storage.read(output.fs, f"{output.root}/{CARD}")
-        except FileNotFoundError:
+        if not _there(output, CARD):
             publish(output)
+        keep_settings(output)
+        mark(output)
+
+
+def mark(output: Output) -> None:
+    """Notes that something is about to be committed: where this ends early, the next run publishes,
+    however little it has to do."""
+    storage.put(output.fs, f"{output.root}/{MARK}", b"")
+
+
+def published(output: Output) -> bool:
+    """Whether the card and the index say what is committed."""
+    with storage.explained(output.path, "look at the output"):
+        return not _there(output, MARK)
+
+
+def _there(output: Output, path: str) -> bool:
+    try:
+        storage.read(output.fs, f"{output.root}/{path}")
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def keep_settings(output: Output) -> None:
@@ -57,6 +78,7 @@ def publish(output: Output) -> None:
             _index(output, sorted(tars, key=lambda file: file.path))
         page = card(output, counts, schemas).encode()
         storage.put(output.fs, f"{output.root}/{CARD}", page)
+        storage.remove(output.fs, f"{output.root}/{MARK}")
 
 
 def _count(counts: Counts, commit: Commit) -> None:

@@ -28,7 +28,7 @@ from pipeline.sinks.commits import (
 from pipeline.sinks.lease import check_held, writing
 from pipeline.sinks.output import Output
 from pipeline.sinks.part import Files, by_kind, runs
-from pipeline.sinks.publish import publish
+from pipeline.sinks.publish import mark, publish
 from pipeline.sinks.sweep import sweep
 
 _WITHOUT = {
@@ -49,14 +49,15 @@ def remove(output: Output, ids: Collection[str]) -> tuple[int, list[str]]:
     removed = 0
     with writing(output) as output:
         with storage.explained(output.path, "remove edits", raising=RunError):
+            mark(output)
             for commit in read_commits(output):
                 here = wanted & _ids(output, commit)
                 if here:
                     _commit_without(output, commit, here)
                 removed += len(here)
                 known |= here | wanted.intersection(commit.removed_ids)
+        publish(output)  # before the sweep, so that the index names no file that is gone
         sweep(output, load_progress(output))
-        publish(output)
     return removed, sorted(wanted - known)
 
 

@@ -88,7 +88,7 @@ class Edit:
             for i, job in enumerate(jobs)
             if isinstance(job, RowError)
         }
-        return spent.noted(_exploded(table, rows, outcomes, self._config.check.scores))
+        return spent.noted(exploded(table, rows, outcomes, self._config.check.scores))
 
     def _job(self, index: int, row: Row) -> Job | RowError | None:
         if row["error_kind"] is not None or not row["edits"]:
@@ -200,7 +200,7 @@ def _each(job: Job, outcome: list[Outcome] | RowError) -> list[Outcome]:
     return [outcome] * len(job.edits) if isinstance(outcome, RowError) else outcome
 
 
-def _exploded(
+def exploded(
     table: pa.Table,
     rows: Sequence[Row],
     outcomes: dict[int, list[Outcome]],

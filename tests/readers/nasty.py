@@ -17,7 +17,7 @@ from pipeline.sinks.part import write_part
 from pipeline.sinks.publish import describe, publish
 from tests.sinks.tables import died, edited, made, picture, run_config
 
-KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
 KEYS = (
     "IMG_1",
     "img_1",  # a file system may fold case

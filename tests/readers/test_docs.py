@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import tarfile
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 
 import pyarrow.parquet as pq
+import pytest
 
-from pipeline.sinks.card import BECAME
+from pipeline.sinks.card import BECAME, UNIONS
 from pipeline.sinks.columns import meaning, type_name
+from pipeline.sources._text import jsonable
 from tests.readers.nasty import Made
 
 DOCS = (Path(__file__).parents[2] / "docs" / "output.md").read_text()
@@ -68,13 +74,45 @@ def test_files(one: Made) -> None:
     there = {path for path in one.path.rglob("*") if path.is_file()}
     told_of = {path for pattern in patterns for path in one.path.glob(pattern)}
     assert there <= told_of
-    unmade = {"report.html", "_state/leases/*.json"}
+    made_meanwhile = ("leases/*.json", "attempts/*/*.json", "unpublished")
+    unmade = {"report.html", *(f"_state/{name}" for name in made_meanwhile)}
     assert all(list(one.path.glob(pattern)) for pattern in patterns if pattern not in unmade)
 
 
-def test_what_a_column_becomes_is_said_alike(one: Made) -> None:
-    assert BECAME in DOCS
-    assert BECAME in (one.path / "README.md").read_text()
+@pytest.mark.parametrize(
+    ("value", "becomes"),
+    [
+        ("ü\x00\n", "ü \n"),
+        (7, 7),
+        (True, True),
+        (0.25, 0.25),
+        (math.nan, None),
+        (-math.inf, None),
+        (Decimal("10.10"), "10.10"),
+        (date(2024, 2, 29), "2024-02-29"),
+        (datetime(2024, 2, 29, 1, 2, 3), "2024-02-29T01:02:03"),
+        (timedelta(minutes=1.5), 90.0),
+        ({"a": [1, math.nan]}, {"a": [1, None]}),
+        (b"caf\xc3\xa9 \xff", "café \\xff"),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+    ],
+)
+def test_what_a_column_becomes_is_true(value: object, becomes: object) -> None:
+    assert json.loads(json.dumps(jsonable(value), allow_nan=False)) == becomes
+
+
+def test_what_a_column_becomes_and_how_to_unite_is_said_alike(one: Made) -> None:
+    for text in (BECAME, UNIONS):
+        assert text in DOCS and text in (one.path / "README.md").read_text()
+
+
+def test_a_push_as_the_card_says_takes_all_but_the_state(one: Made) -> None:
+    from huggingface_hub.utils import filter_repo_objects
+
+    (left_out,) = re.findall('--exclude "(.*)"', (one.path / "README.md").read_text())
+    names = {str(p.relative_to(one.path)) for p in one.path.rglob("*") if p.is_file()}
+    pushed = set(filter_repo_objects(names, ignore_patterns=[left_out]))
+    assert pushed == {name for name in names if not name.startswith("_state/")} != names
 
 
 def test_the_card_lists_every_column(one: Made) -> None:

@@ -34,8 +34,8 @@ def check(found: Iterable[Mapping[str, Any]], made: Made) -> None:
             assert said[name] == (wanted[name] or "")
         for name in ("shard", "key", "edit", "source_prompt", "seed", "encoding_ratio"):
             assert said[name] == wanted[name]
-        source = Image.open(BytesIO(wanted["image"]))
-        extension = {"JPEG": "jpg"}.get(str(source.format), str(source.format).lower())
+        source = str(Image.open(BytesIO(wanted["image"])).format)
+        extension = {"JPEG": "jpg", "JPEG2000": "jp2"}.get(source, source.lower())
         assert (said["source_format"], said["edited_format"]) == (extension, "png")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -69,3 +70,12 @@ def test_the_card_speaks_of_what_is_written_alone(tmp_path: Path, formats: list[
     assert ("webdataset/index.json" in there) == ("webdataset" in formats)
     assert ("edits/schema.parquet" in there) == ("parquet" in formats)
     assert "dead/schema.parquet" in there
+
+
+def test_a_place_that_is_no_text_is_written_as_text(tmp_path: Path) -> None:
+    output = made(run_config(str(tmp_path / "out"), input={"path": "in\udcff"}))
+    describe(output)
+    write_part(output, chunk_table("a", 0, last=True))
+    publish(output)
+    table = pq.read_table(Path(output.root, "edits"), columns=["input"])
+    assert set(table["input"].to_pylist()) == {"in\\xff"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,11 +16,12 @@ from pipeline.sinks.commits import load_progress, read_commits
 from pipeline.sinks.layout import sample_id
 from pipeline.sinks.output import Output
 from pipeline.sinks.part import write_part
-from pipeline.sinks.publish import publish
+from pipeline.sinks.publish import describe, publish
 from pipeline.sinks.remove import remove
 from pipeline.sinks.replay import replayable
 from pipeline.sinks.sweep import sweep
 from pipeline.sinks.verify import verify
+from pipeline.storage import Storage
 from tests.sinks.tables import chunk_table, made, run_config
 from tests.sinks.test_replay import again
 
@@ -119,6 +122,8 @@ def test_killed_before_the_sweep_the_next_removes_the_rest(
         remove(output, [name])
     monkeypatch.undo()
     assert name.encode() in everything(output)
+    index = json.loads(Path(output.root, "webdataset", "index.json").read_text())
+    assert sum(shard["nsamples"] for shard in index["shardlist"]) == 5
     assert remove(output, [name]) == (0, [])
     assert name.encode() not in everything(output) and verify(output).warnings == []
 
@@ -141,3 +146,18 @@ def test_a_removed_edit_that_is_there_is_a_problem(output: Output) -> None:
     told = commit.model_copy(update={"removed_ids": [name], "planned": commit.planned + 1})
     record.write_text(told.model_dump_json())
     assert any(f"{name} was removed, and is there" in p for p in verify(output).problems)
+
+
+def test_on_s3(moto: Storage) -> None:
+    place = {"storage": moto}
+    output = made(run_config(f"s3://input/removed-{uuid.uuid4().hex[:8]}", output=place))
+    describe(output)
+    write_part(output, chunk_table("a", 0, last=True))
+    name = named(output, 0, "blue")
+    assert remove(output, [name, sample_id(output.run, "a", "img.3", "")]) == (2, [])
+    found = verify(output)
+    assert (found.problems, found.warnings) == ([], [])
+    assert (found.written, found.dead, found.removed) == (2, 1, 2)
+    there = output.fs.find(output.root)
+    assert not [path for path in there if "_state" not in path and "-r0-" in path]
+    assert b"| removed since | 2 |" in output.fs.cat_file(f"{output.root}/README.md")
