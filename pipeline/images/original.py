@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from PIL import ExifTags, Image, JpegImagePlugin
 
 from pipeline.images import jpeg
-from pipeline.images.profile import declared, is_srgb, says_adobe_rgb
+from pipeline.images.picture import Pixels
+from pipeline.images.profile import declared, from_srgb, is_srgb, says_adobe_rgb
 from pipeline.images.splice import Blocks, CannotCopy
 
 
@@ -43,6 +45,13 @@ class Original:
         """The ICC profile of its colours, where they are not sRGB."""
         profile = declared(self._header, self.data)
         return None if profile is None or is_srgb(profile) else profile
+
+    def own_colours(self, rgb: Pixels) -> Pixels:
+        """(H, W, 3) of sRGB pixels in the file's colours. Raises CannotCopy: no way to them."""
+        own = rgb if self.profile is None else from_srgb(np.ascontiguousarray(rgb), self.profile)
+        if own is None:
+            raise CannotCopy("its profile has no way back from sRGB")
+        return own
 
     @cached_property
     def says_adobe_rgb(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -92,8 +92,13 @@ class Blocks:
                 differs[top:bottom, max(0, left - reach) : right + reach] = 255
         return differs
 
-    def with_units(self, rgb: Pixels, touched: Units) -> bytes:
-        """The file, without extra segments, with the touched units coded from `rgb`, (H, W, 3)."""
+    def with_units(
+        self, rgb: Pixels, touched: Units, own: Callable[[Pixels], Pixels] = lambda rgb: rgb
+    ) -> bytes:
+        """The file, without extra segments, with the touched units coded from `rgb`, (H, W, 3).
+
+        `own` brings pixels to the colours of the file.
+        """
         dct = copy.copy(self.dct)
         if touched.any():
             rows, columns = (np.flatnonzero(touched.any(axis=axis)) for axis in (1, 0))
@@ -103,7 +108,7 @@ class Blocks:
             part = rgb[
                 top * down : (rows[-1] + 1) * down, left * across : (columns[-1] + 1) * across
             ]
-            self._exchange(dct, self._encoded(part), box, (top, left))
+            self._exchange(dct, self._encoded(own(part)), box, (top, left))
         return _written(dct)
 
     def _encoded(self, rgb: Pixels) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from pipeline.images.picture import Picture
 from pipeline.images.profile import D65, SRGB, matrix_profile
 from tests.images.files import encoded, segment, with_segments
 from tests.images.test_encode import assert_marked
-from tests.images.test_profile import P3, exif
+from tests.images.test_profile import P3, exif, with_tags
 
 LIMIT = 1_000_000
 
@@ -154,6 +155,15 @@ def test_the_same_bytes_each_time() -> None:
     assert edited(data, mask)[2].data == edited(data, mask)[2].data
 
 
+def test_threads_do_not_disturb_each_other() -> None:
+    work = [(photo((400, 304), subsampling=i % 3), disc((400, 304), (200, 150), 20 + 9 * i))
+            for i in range(12)]  # fmt: skip
+    alone = [edited(*one)[2].data for one in work]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda one: edited(*one)[2].data, work))
+    assert together == alone
+
+
 # --- what else the file says
 
 
@@ -283,3 +293,22 @@ def test_the_sources_own_format(format: str, kept: str) -> None:
     assert file.encoding == ("copied" if kept == "JPEG" else "lossless")
     if kept != "JPEG":
         assert np.array_equal(decode(file.data, LIMIT).rgb, wanted.rgb)
+
+
+def test_a_profile_that_leads_to_srgb_alone() -> None:
+    """As a scanner's: tables to the connection space, none from it."""
+    ramp = bytes(range(256))
+    nodes = b"".join(
+        bytes([r * 40 + g * 150 + b * 65 if r + g + b < 3 else 255, 128 + 60 * (r - g), 128])
+        for r, g, b in np.ndindex(2, 2, 2)
+    )
+    identity = struct.pack(">9i", *(65536 * v for v in (1, 0, 0, 0, 1, 0, 0, 0, 1)))
+    lut = b"mft1" + bytes(4) + bytes([3, 3, 2, 0]) + identity + ramp * 3 + nodes + ramp * 3
+    tags = [
+        (b"wtpt", b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)),
+        (b"desc", b"desc" + bytes(4) + struct.pack(">I", 5) + b"Scan\0" + bytes(78)),
+        (b"cprt", b"text" + bytes(4) + b"none\0"),
+        (b"A2B0", lut),
+    ]
+    data = photo(quality=95, icc_profile=with_tags(tags, b"scnr", b"RGB ", b"Lab "))
+    assert "no way back" in cannot(data)[1].encoding
