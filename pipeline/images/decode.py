@@ -127,12 +127,17 @@ def _turn_upright(image: Image.Image) -> None:
 def _picture(image: Image.Image, profile: bytes | None) -> Picture:
     alpha = _alpha(image)
     if alpha is not None and not alpha.any():
+        if image.format == "BMP":  # whose fourth byte most programs leave at 0
+            return _picture(image.convert("RGB"), profile)
         raise RowError("invisible", "every pixel is transparent; there is nothing to edit")
     opaque = alpha is None or bool((alpha == 255).all())
     return Picture(np.asarray(to_srgb(_plain(image), profile)), None if opaque else alpha)
 
 
 def _alpha(image: Image.Image) -> Plane | None:
+    frame = getattr(image, "dispose_extent", None)  # of a GIF
+    if frame and tuple(frame) != (0, 0, *image.size):
+        return _within_frame(image, frame)
     if not image.has_transparency_data:
         return None
     if image.mode.startswith("I"):
@@ -141,6 +146,15 @@ def _alpha(image: Image.Image) -> Plane | None:
     if image.mode in ("LA", "PA", "RGBA", "La", "RGBa"):
         return np.asarray(image.getchannel("A" if "A" in image.mode else "a"))
     return np.asarray(image.convert("RGBA").getchannel("A"))
+
+
+def _within_frame(image: Image.Image, frame: tuple[int, int, int, int]) -> Plane:
+    """Around a first frame that is smaller than the picture there is nothing to see."""
+    left, top, right, bottom = frame
+    alpha = np.zeros(image.size[::-1], np.uint8)
+    whole = np.asarray(image.convert("RGBA").getchannel("A"))
+    alpha[top:bottom, left:right] = whole[top:bottom, left:right]
+    return alpha
 
 
 def _plain(image: Image.Image) -> Image.Image:

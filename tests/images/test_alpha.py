@@ -176,6 +176,31 @@ def test_bmp_of_32_bits_without_a_mask_for_alpha_is_opaque() -> None:
     assert picture.alpha is None
 
 
+def test_bmp_whose_alpha_is_0_everywhere_is_opaque() -> None:
+    """As Windows leaves it."""
+    pixels = np.dstack([np.broadcast_to(np.uint8(RED[::-1]), (SIDE, SIDE, 3)),
+                        np.zeros((SIDE, SIDE), np.uint8)]).tobytes()  # fmt: skip
+    masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    head = struct.pack("<IiiHHIIiiII", 108, SIDE, SIDE, 1, 32, 3, len(pixels), 0, 0, 0, 0)
+    head += masks + b"BGRs" + bytes(48)
+    start = struct.pack("<IHHI", 14 + len(head) + len(pixels), 0, 0, 14 + len(head))
+    picture = decode(b"BM" + start + head + pixels, 10_000)
+    assert picture.alpha is None and (picture.rgb == RED).all()
+
+
+def test_around_a_small_first_frame_of_a_gif_there_is_nothing() -> None:
+    data = bytearray(gif())
+    data[6:10] = struct.pack("<HH", 30, 20)  # the screen
+    at = data.index(b"\x2c", 13)
+    data[at + 1 : at + 5] = struct.pack("<HH", 7, 5)  # where the frame lies on it
+    picture = decode(bytes(data), 10_000)
+    assert picture.size == (30, 20) and picture.alpha is not None
+    wanted = np.zeros((20, 30), np.uint8)
+    wanted[5 : 5 + SIDE, 7 : 7 + SIDE] = KEYED
+    assert np.array_equal(picture.alpha, wanted)
+    assert (picture.rgb[wanted > 0] == GREEN).all()
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
 def test_what_is_opaque_everywhere_has_no_alpha(mode: str) -> None:
     picture = decode(encoded(Image.new(mode, (SIDE, SIDE), "white"), "PNG"), 10_000)
