@@ -15,6 +15,7 @@ from io import BytesIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import BaseModel
 
 from pipeline import storage
 from pipeline.errors import RunError
@@ -23,7 +24,7 @@ from pipeline.sinks.commits import Commit, PartFile, Progress, commit_names, rea
 from pipeline.sinks.layout import ChunkName
 from pipeline.sinks.output import Output
 from pipeline.sinks.part import runs
-from pipeline.sinks.pins import Pin
+from pipeline.sinks.pins import Pin, Weights
 from pipeline.sinks.sweep import orphans, parts
 from pipeline.sinks.verify import file_problems
 
@@ -46,6 +47,7 @@ def repair(output: Output) -> Iterator[str]:
             elif name == progress.latest(name.shard_id, name.chunk):
                 yield from _without_its_files(output, found)
         yield from _pins(output, progress)
+        yield from _model(output, progress)
 
 
 def _without_its_files(output: Output, commit: Commit) -> Iterator[str]:
@@ -168,7 +170,7 @@ def _move(output: Output, path: str, to: str) -> None:
 def _pins(output: Output, progress: Progress) -> Iterator[str]:
     for name in list(storage.names(output.fs, f"{output.root}/{layout.SHARDS}")):
         path = f"{layout.SHARDS}/{name}"
-        if not name.endswith(".json") or _is_pin(output, path):
+        if not name.endswith(".json") or _is(Pin, output, path):
             continue
         shard_id = name.removesuffix(".json")
         heads = [head for head in progress.heads() if head.shard_id == shard_id]
@@ -180,9 +182,25 @@ def _pins(output: Output, progress: Progress) -> Iterator[str]:
         yield f"{path}: damaged; made anew" if commit else f"{path}: damaged; put aside"
 
 
-def _is_pin(output: Output, path: str) -> bool:
+def _model(output: Output, progress: Progress) -> Iterator[str]:
+    """Ties the output to the weights of its edits again, where what does so is damaged."""
+    path = f"{output.root}/{layout.MODEL}"
+    if not output.fs.exists(path) or _is(Weights, output, layout.MODEL):
+        return
+    for _, commit in read_each(output, progress.names()):
+        for file in commit.files_of("edits") if isinstance(commit, Commit) else ():
+            data = storage.read(output.fs, f"{output.root}/{file.path}")
+            (weights, *_) = pq.read_table(BytesIO(data), columns=["weights"])["weights"].to_pylist()
+            storage.put(output.fs, path, Weights(weights=weights).model_dump_json().encode())
+            yield f"{layout.MODEL}: damaged; made anew from {file.path}"
+            return
+    _move(output, layout.MODEL, f"{layout.MODEL}.damaged")
+    yield f"{layout.MODEL}: damaged; put aside, for there is no edit yet"
+
+
+def _is(kind: type[BaseModel], output: Output, path: str) -> bool:
     try:
-        Pin.model_validate_json(storage.read(output.fs, f"{output.root}/{path}"))
+        kind.model_validate_json(storage.read(output.fs, f"{output.root}/{path}"))
     except ValueError:
         return False
     return True

@@ -169,6 +169,14 @@ def test_files_of_no_chunk_are_told_and_moved_out(output: Output) -> None:
     assert verify(output).warnings == [] and verify(output).problems == []
 
 
+def test_a_damaged_note_of_the_weights_is_made_anew(output: Output) -> None:
+    path = Path(output.root, "_state/model.json")
+    whole = path.read_bytes()
+    path.write_bytes(b"{")
+    (said,) = mended(output)
+    assert "made anew from edits/" in said and path.read_bytes() == whole
+
+
 def test_a_damaged_pin_is_made_anew(output: Output) -> None:
     (pin,) = Path(output.root, "_state/shards").iterdir()
     whole = pin.read_bytes()
