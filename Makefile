@@ -1,6 +1,8 @@
 # Each target sets up all it needs: a virtual environment with pinned versions, once.
 PYTHON ?= python3
 BIN := .venv/bin
+# Spark's test needs a Java, which is not ours to install.
+EXTRAS := dev$(shell command -v java >/dev/null && echo ,spark)
 export RAY_USAGE_STATS_ENABLED := 0
 export HF_HUB_DISABLE_TELEMETRY := 1
 
@@ -8,7 +10,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 
 .venv/.stamp: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@
 
 demo: .venv/.stamp ## recolour a small product catalogue, end to end

@@ -60,7 +60,7 @@ def _ours(config: Any) -> None:
 
 
 def _read(config: Any) -> None:
-    for shard in build(config.input).shards():
+    for shard in build(config.input).listing().shards:
         for _ in read(config, shard, BitMap()):
             pass
 

@@ -125,6 +125,23 @@ def _tell(problems: list[str]) -> None:
 
 
 @app.command()
+def remove(
+    folder: Folder,
+    ids: Annotated[list[str], typer.Argument(help="Ids of edits or dead letters.", metavar="ID…")],
+    endpoint_url: Endpoint = None,
+) -> None:
+    """Take edits or dead letters out for good, from every format. A resume leaves them out."""
+    from pipeline.sinks.output import existing_output
+    from pipeline.sinks.remove import remove as take_out
+
+    with console.status("removing …"):
+        removed, unknown = take_out(existing_output(folder, endpoint_url), ids)
+    console.print(f"removed: {removed}")
+    if unknown:
+        raise UsageError("\n".join(f"{folder}: no edit or dead letter {name}" for name in unknown))
+
+
+@app.command()
 def report(folder: Folder, endpoint_url: Endpoint = None) -> None:
     """Write report.html into an output: counts, histograms, a gallery, dead letters by reason."""
     from pipeline.report import write_report

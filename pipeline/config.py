@@ -49,6 +49,26 @@ Prompts: Any = _one_of("prompts")
 Model: Any = _one_of("models")
 
 Share = Annotated[float, Field(ge=0, le=1)]
+RESULT_KEYS = ("formats", "source", "image_format")
+"""Of `output`, what decides how the rows look."""
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _some_once(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value or len(set(value)) < len(value):
+        raise ValueError("give parquet, webdataset or both, each once")
+    return tuple(sorted(value))  # the order says nothing
+
+
+Format = Literal["parquet", "webdataset"]
+Formats = Annotated[
+    tuple[Format, ...],
+    BeforeValidator(_listed, Format | list[Format]),
+    AfterValidator(_some_once),
+]
 
 
 class Output(Section):
@@ -56,9 +76,14 @@ class Output(Section):
 
     path: str = Field(description="Folder or s3:// prefix of this run; made if missing.")
     storage: Storage = Storage()
-    webdataset: bool = Field(True, description="Write WebDataset tar shards beside the Parquet.")
-    image_format: Literal["png", "webp"] = Field(
-        "png", description="Lossless format of edited images; webp is smaller and slower."
+    formats: Formats = Field(
+        ("parquet", "webdataset"), description="What edits are written as: one or both."
+    )
+    source: bool = Field(True, description="Write the source picture beside each edit.")
+    image_format: Literal["source", "jpeg", "png", "webp"] = Field(
+        "source",
+        description="Of edited images. source: a JPEG stays one, its untouched blocks copied; "
+        "WebP stays WebP and all else becomes PNG, without loss. png, webp: lossless.",
     )
 
 
@@ -162,7 +187,7 @@ Actors = Annotated[
 class Run(Section):
     """How the run is carried out; but for `seed`, nothing here changes a result."""
 
-    seed: int = Field(0, ge=0, lt=2**63, description="Of every noise map, with the row's key.")
+    seed: int = Field(0, ge=0, lt=2**53, description="Of every noise map, with the row's key.")
     chunk_rows: int = Field(32, ge=1, le=4096, description="Images a chunk (unit of commit).")
     limit: int | None = Field(None, ge=1, description="Only the first N images of each shard.")
     actors: Actors = Field((1, 1), description="Model actors: a number, or [min, max].")
@@ -192,7 +217,7 @@ class RunConfig(Section):
         """What decides the rows that are written: all but places, access and how it is run."""
         settings = self.model_dump(mode="json")
         settings["run"] = {k: settings["run"][k] for k in ("seed", "chunk_rows", "limit")}
-        settings["output"] = {k: settings["output"][k] for k in ("webdataset", "image_format")}
+        settings["output"] = {k: settings["output"][k] for k in RESULT_KEYS}
         settings["input"].pop("storage", None)
         for key in ("device", "micro_batch", "compile"):
             settings["model"].pop(key, None)

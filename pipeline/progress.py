@@ -66,10 +66,11 @@ def progress(console: Console) -> Iterator[Watch]:
 
 def summary(config: RunConfig, tally: Tally) -> str:
     """The closing lines of a run."""
-    where = f"output: {config.output.path}"
+    ends = [*tally.passed_over.lines(), f"output: {config.output.path}"]
     if not tally.chunks:
-        return f"nothing to do: every chunk of {config.input.path} is committed already\n{where}"
-    return "\n".join([counts(tally), *filter(None, [idle(tally)]), where])
+        nothing = f"nothing to do: every chunk of {config.input.path} is committed already"
+        return "\n".join([nothing, *ends])
+    return "\n".join([counts(tally), *filter(None, [idle(tally)]), *ends])
 
 
 def idle(tally: Tally) -> str:
@@ -80,9 +81,10 @@ def idle(tally: Tally) -> str:
 
 def counts(tally: Tally) -> str:
     """Counts that add up, and the commonest reasons of dead letters."""
+    removed = f" + removed {tally.removed}" if tally.removed else ""
     lines = [
         f"{tally.rows} images: planned {tally.planned} = "
-        f"written {tally.written} + dead {tally.dead}; passed {tally.passed}"
+        f"written {tally.written} + dead {tally.dead}{removed}; passed {tally.passed}"
     ]
     if tally.dead:
         lines.append(f"dead letters, {tally.commonest()}")
@@ -94,6 +96,8 @@ def plan_table(estimate: Estimate) -> Table:
     table = Table(title="plan", show_header=False, title_justify="left")
     for name, value in estimate.facts():
         table.add_row(name, value)
+    for line in estimate.passed_over.lines():
+        table.add_row("", escape(line))
     for sample in estimate.samples:
         table.add_row("for example", f"{sample.source_prompt!r} → {sample.target_prompt!r}")
     return table

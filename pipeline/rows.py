@@ -4,12 +4,18 @@ A table holds one chunk (see `Chunk`) and travels whole from the reader to the w
 edit stage a row is one source image with a list of planned edits; from there on a row is one
 planned edit. A row that failed stays in its table with `error_stage`, `error_kind` and
 `error_message` set; every later stage passes it on untouched and the writer makes it a dead letter.
+
+Numbers that a person types are float64, so that `encoding_ratio == 0.8` finds rows in every reader;
+measured ones (scores, `mask_area`) are float32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+import json
+import posixpath
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 
 import pyarrow as pa
 
@@ -42,9 +48,9 @@ EDIT_TYPE = pa.struct(
         pa.field("name", pa.string()),  # unique among the image's edits
         pa.field("source_prompt", pa.string()),  # may be empty (DiffEdit, section 3.1)
         pa.field("target_prompt", pa.string()),
-        pa.field("mask_strength", pa.float32()),  # null: the config's
-        pa.field("encoding_ratio", pa.float32()),  # null: the config's
-        pa.field("guidance_scale", pa.float32()),  # null: the config's
+        pa.field("mask_strength", pa.float64()),  # null: the config's
+        pa.field("encoding_ratio", pa.float64()),  # null: the config's
+        pa.field("guidance_scale", pa.float64()),  # null: the config's
     ]
 )
 
@@ -62,18 +68,19 @@ RESULT = pa.schema(
         pa.field("edit", pa.string()),  # name of the edit; null: the whole row failed or passed
         pa.field("source_prompt", pa.string()),
         pa.field("target_prompt", pa.string()),
-        pa.field("mask_strength", pa.float32()),
-        pa.field("encoding_ratio", pa.float32()),
-        pa.field("guidance_scale", pa.float32()),
-        pa.field("seed", pa.int64()),  # of the row's noise maps
+        pa.field("mask_strength", pa.float64()),
+        pa.field("encoding_ratio", pa.float64()),
+        pa.field("guidance_scale", pa.float64()),
+        pa.field("seed", pa.int64()),  # of the row's noise maps; below 2**53
         pa.field("edited", pa.binary()),  # encoded, output.image_format, the source's own size
-        pa.field("mask", pa.binary()),  # PNG, mode L, 255 = edited, the source's own size
+        pa.field("encoding", pa.string()),  # lossless | copied | fresh: why (see images.encode)
+        pa.field("mask", pa.binary()),  # PNG, mode L, 255 where `edited` may differ; source's size
         pa.field("width", pa.int32()),
         pa.field("height", pa.int32()),
-        pa.field("mask_area", pa.float32()),  # share of the picture that the mask covers, 0..1
+        pa.field("mask_area", pa.float32()),  # share of the picture that the edit covers, 0..1
         pa.field("mask_state", pa.string()),  # partial | empty | full
         pa.field("model", pa.string()),  # the id or folder that the actor loaded
-        pa.field("weights", pa.string()),  # digest of its safetensors files
+        pa.field("weights", pa.string()),  # digest of all of its files that decide pictures
     ]
 )
 """Filled by the edit stage: one row a planned edit."""
@@ -91,7 +98,7 @@ def result_schema(scores: Sequence[str]) -> pa.Schema:
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """`table` with exactly `schema`'s columns, in its order; a missing one is null.
 
-    What the table's metadata says (see `Spent`) stays.
+    What the table's metadata says (see `Spent`, `PassedOver`) stays.
 
     Raises pa.ArrowInvalid where a column cannot be cast: that is a bug in a stage.
     """
@@ -121,7 +128,68 @@ class Spent:
     def noted(self, table: pa.Table) -> pa.Table:
         """`table` with these seconds as its metadata."""
         seconds = {name: f"{value:.6f}" for name, value in asdict(self).items()}
-        return table.replace_schema_metadata(seconds)
+        return table.replace_schema_metadata({**(table.schema.metadata or {}), **seconds})
+
+
+def _most(counts: Mapping[str, int], shown: int = 6) -> str:
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    told = [f"{count:,} × {ending}" for ending, count in most[:shown]]
+    more = [f"{len(most) - shown} more"] if len(most) > shown else []
+    return ", ".join(told + more)
+
+
+@dataclass
+class PassedOver:
+    """Files that are neither a shard nor a member's: how many, of which ending, and why.
+
+    Those inside of shards travel in their chunk's metadata.
+    """
+
+    endings: dict[str, dict[str, int]] = field(default_factory=dict)  # reason → ending → files
+    examples: dict[str, str] = field(default_factory=dict)  # reason → one of them
+
+    def add(self, name: str, reason: str) -> None:
+        """Counts one file; `name` is printable."""
+        ending = posixpath.splitext(name)[1].lower() or "no ending"
+        counts = self.endings.setdefault(reason, {})
+        counts[ending] = counts.get(ending, 0) + 1
+        self.examples.setdefault(reason, name)
+
+    def merge(self, other: PassedOver | None) -> PassedOver:
+        """Adds the other's counts, and returns itself."""
+        for reason, counts in (other.endings if other else {}).items():
+            mine = self.endings.setdefault(reason, {})
+            for ending, count in counts.items():
+                mine[ending] = mine.get(ending, 0) + count
+        self.examples = {**(other.examples if other else {}), **self.examples}
+        return self
+
+    @property
+    def files(self) -> int:
+        """How many."""
+        return sum(sum(counts.values()) for counts in self.endings.values())
+
+    def lines(self) -> Iterator[str]:
+        """For a person: a line a reason; nothing where nothing was passed over."""
+        if self.files:
+            sums = sum((Counter(counts) for counts in self.endings.values()), Counter[str]())
+            files = f"{self.files:,} file{'s' if self.files > 1 else ''}"
+            yield f"passed over: {files} (endings: {_most(sums)})"
+        for reason, counts in sorted(self.endings.items()):
+            yield f"  {reason}: {_most(counts)}; for example {self.examples[reason]}"
+
+    @classmethod
+    def of(cls, table: pa.Table) -> PassedOver:
+        """As noted on `table`; empty where nothing is."""
+        noted = (table.schema.metadata or {}).get(b"passed_over")
+        return cls(**json.loads(noted)) if noted else cls()
+
+    def noted(self, table: pa.Table) -> pa.Table:
+        """`table` with these counts in its metadata."""
+        if not self.endings:
+            return table
+        text = json.dumps(asdict(self))
+        return table.replace_schema_metadata({**(table.schema.metadata or {}), "passed_over": text})
 
 
 @dataclass(frozen=True)

@@ -17,3 +17,8 @@ class Section(BaseModel):
 def build(section: Section) -> Any:
     """What the module that defines `section` makes of it: a Source, a Rule, a Denoiser."""
     return sys.modules[type(section).__module__].build(section)
+
+
+def check(section: Section) -> None:
+    """Raises the UsageError that `build` would, and keeps nothing."""
+    sys.modules[type(section).__module__].check(section)

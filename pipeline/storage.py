@@ -59,6 +59,8 @@ def connect(path: str, storage: Storage) -> tuple[AbstractFileSystem, str]:
     fs = fsspec.filesystem("s3", **_s3_options(storage))
     # The retries of s3fs and botocore multiply: 2 × 3 requests, then the error is ours to judge.
     fs.retries = 2
+    # The ETag of each reply is held against that of the opening: not every server heeds If-Match.
+    fs.local_expiry_check = True
     return fs, fs._strip_protocol(path).rstrip("/")
 
 

@@ -18,6 +18,7 @@ import yaml
 from tests.datasets import catalogue, photo, settings
 
 COMMANDS = ["run", "plan", "preview", "verify", "report", "config", "evaluate", "dead", "demo"]
+COMMANDS += ["remove"]
 
 
 class Said(NamedTuple):
@@ -115,7 +116,7 @@ def test_plan_run_verify_report_preview(diffedit, config_file, tmp_path) -> None
     sheet = tmp_path / "sheet.png"
     assert diffedit("preview", config_file, "-n", 3, "--out", sheet).code == 0
     assert sheet.read_bytes().startswith(b"\x89PNG")
-    victim = next((tmp_path / "out" / "edits").glob("*.parquet"))
+    victim = next((tmp_path / "out" / "edits").glob("*-r0-*.parquet"))
     victim.write_bytes(victim.read_bytes()[:-1] + b"?")
     broken = diffedit("verify", tmp_path / "out")
     assert broken.code == 1
@@ -207,3 +208,25 @@ def test_a_stopped_run_resumes(diffedit, config_file, tmp_path, stop) -> None:
     assert diffedit(*arguments).code == 0
     assert diffedit("verify", tmp_path / "out").code == 0
     assert len(list(commits.rglob("*.json"))) == 18
+
+
+def test_an_edit_is_removed_for_good(diffedit, config_file, tmp_path) -> None:
+    import pyarrow.parquet as pq
+
+    assert diffedit("run", config_file, "--local").code == 0
+    out = tmp_path / "out"
+    name = pq.read_table(out / "edits", columns=["id"])["id"][0].as_py()
+    said = diffedit("remove", out, name, "nobody")
+    assert (said.code, "removed: 1" in said.out) == (2, True), said
+    assert "no edit or dead letter nobody" in said.err
+    assert diffedit("remove", out, name).code == 0
+    assert "nothing to do" in diffedit("run", config_file, "--local").out
+    verified = diffedit("verify", out)
+    assert (verified.code, "written 27, dead 6, removed 1" in verified.out) == (0, True), verified
+
+
+def test_a_replay_keeps_the_columns_of_its_output(diffedit, config_file, tmp_path) -> None:
+    assert diffedit("run", config_file, "--local", "input.max_pixels=5000").code == 0
+    for override in ("check.scores=[edit_change]", "output.formats=[parquet]"):
+        said = diffedit("dead", "replay", tmp_path / "out", override)
+        assert (said.code, "it cannot change" in said.err) == (2, True), said

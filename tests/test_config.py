@@ -108,3 +108,16 @@ def test_the_schema_describes_every_variant() -> None:
 @pytest.mark.parametrize("file", sorted(Path("configs").glob("*.yaml")), ids=lambda f: f.name)
 def test_every_config_of_the_repository_loads(file: Path) -> None:
     load(file)
+
+
+@pytest.mark.parametrize("formats", [[], ["csv"], ["parquet", "parquet"], "tar", 3])
+def test_formats_that_make_no_output_are_refused(formats: object) -> None:
+    with pytest.raises(UsageError, match=r"output\.formats"):
+        parse(changed("output.formats", formats))
+
+
+def test_the_order_of_formats_says_nothing() -> None:
+    assert parse(changed("output.formats", "parquet")).output.formats == ("parquet",)
+    orders = (["webdataset", "parquet"], ["parquet", "webdataset"])
+    prints = {parse(changed("output.formats", formats)).fingerprint() for formats in orders}
+    assert prints == {parse(GOOD).fingerprint()}

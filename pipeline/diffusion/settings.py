@@ -17,7 +17,7 @@ Solver = Literal["ddim", "dpm"]
 EDIT_KEYS = {"steps", "solver", "guidance_stop"}
 MASK_KEYS = {"noise_maps", "clamp", "threshold", "dilate", "refine"}
 ROUNDING = 1e-3
-"""0.7 that went through a float32 column is 0.69999999, and 50 of it 34.99999."""
+"""100 × 0.29 is 28.999999999999996."""
 
 
 @dataclass(frozen=True)

@@ -203,11 +203,12 @@ def _answer(
 
 
 def _stage(name: str, config: RunConfig) -> Stage:
+    from pipeline.sinks.output import open_output
     from pipeline.sinks.part import encoded
     from pipeline.stages import Check, Edit, Plan
 
     if name == "write":
-        return partial(encoded, webdataset=config.output.webdataset)
+        return partial(encoded, open_output(config))
     stages: dict[str, Callable[[RunConfig], Stage]] = {"plan": Plan, "edit": Edit, "check": Check}
     return stages[name](config)
 

@@ -24,7 +24,7 @@ from pipeline.sinks.attempts import DEATHS, noted
 from pipeline.sinks.commits import Commit
 from pipeline.sinks.output import Output
 from pipeline.sinks.part import write_part
-from pipeline.sources._shard import Member, Shard
+from pipeline.sources._shard import Listing, Member, Shard
 from pipeline.stages.lost import lost
 
 KILLED = "killed_the_process"
@@ -144,7 +144,7 @@ class _Apart:
     def __init__(self, config: RunConfig) -> None:
         self._config = config
 
-    def shards(self) -> list[Shard]:
+    def listing(self) -> Listing:
         raise NotImplementedError
 
     def members(self, shard: Shard) -> Iterator[Member]:

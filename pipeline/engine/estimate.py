@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from statistics import fmean, pstdev
 
 from pipeline.config import RunConfig
 from pipeline.diffusion.settings import Settings, Target, expected_evaluations
 from pipeline.engine.todo import Todo, todo
 from pipeline.errors import RowError
 from pipeline.prompts._rule import PlannedEdit, Rule
+from pipeline.rows import PassedOver
 from pipeline.section import build
 from pipeline.sinks.commits import load_progress
 from pipeline.sinks.output import open_output, refuse_nested
-from pipeline.sources._chunks import require_columns
+from pipeline.sources._chunks import read_members, require_columns
 from pipeline.sources._shard import Member, Shard, Source
 
 SAMPLE = 256
-"""Rows looked at; totals beyond them are extrapolated by bytes."""
+"""Rows looked at, of up to `SHARDS` shards that lie apart; the rest is extrapolated."""
+SHARDS = 8
+SMALL = 1 << 20
+"""Bytes of a file that are looked at whatever their rows: they are one request."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Estimate:
     evaluations: int
     exact: bool
     samples: Sequence[PlannedEdit]
+    passed_over: PassedOver  # files; those inside of shards as far as they were looked at
 
     def facts(self) -> list[tuple[str, str]]:
         """Name and value of each figure, for a person."""
@@ -52,38 +58,40 @@ class Estimate:
 
 
 def estimate(config: RunConfig) -> Estimate:
-    """Looks at up to `SAMPLE` rows and extrapolates. Raises UsageError as a run would."""
+    """Looks at about `SAMPLE` rows and extrapolates. Raises UsageError as a run would."""
     refuse_nested(config)
     source: Source = build(config.input)
     rule: Rule = build(config.prompts)
-    every = source.shards()
-    require_columns(source, every[0], rule.columns())
-    left = todo(every, load_progress(open_output(config)))
-    shards = [shard for shard, _ in left]
-    members, whole = _sample(source, shards, config.run.limit)
+    listing = source.listing()
+    require_columns(source, listing.shards, rule.columns())
+    left = todo(listing.shards, load_progress(open_output(config)))
+    looks = _looks(source, [shard for shard, _ in left], config.run.limit)
+    members = [member for look in looks.values() for member in look.members]
+    rows = _rows_left(looks, left, config)
     plans = [_plan(member, rule) for member in members]
     edits = [plan for plan in plans if isinstance(plan, list)]
-    scale = 1.0 if whole else _scale(members, sum(shard.size for shard in shards))
+    scale = rows / max(1, len(members))
     return Estimate(
-        shards=len(shards),
-        shards_done=len(every) - len(shards),
-        bytes=sum(shard.size for shard in shards),
-        rows=round(scale * len(members)),
+        shards=len(left),
+        shards_done=len(listing.shards) - len(left),
+        bytes=sum(shard.size for shard, _ in left),
+        rows=rows,
         edits=round(scale * sum(map(len, edits))),
         passed=round(scale * sum(not plan for plan in edits)),
         dead=round(scale * (len(plans) - len(edits))),
         evaluations=round(scale * sum(evaluations(config, plan) for plan in edits)),
-        exact=whole,
+        exact=len(looks) == len(left)
+        and all(look.whole for look in looks.values())
+        and not any(len(done) for _, done in left),
         samples=[edit for plan in edits for edit in plan][:5],
+        passed_over=_passed_over(listing.passed, members),
     )
 
 
 def expected_rows(source: Source, left: Todo, config: RunConfig) -> int:
-    """About how many images `left` holds, for a progress bar."""
-    members, whole = _sample(source, [shard for shard, _ in left], config.run.limit)
-    scale = 1.0 if whole else _scale(members, sum(shard.size for shard, _ in left))
-    committed = sum(len(done) for _, done in left) * config.run.chunk_rows
-    return max(1, round(scale * len(members)) - committed)
+    """About how many images `left` holds, for a progress bar: as many as `estimate` says."""
+    looks = _looks(source, [shard for shard, _ in left], config.run.limit)
+    return max(1, _rows_left(looks, left, config))
 
 
 def evaluations(config: RunConfig, edits: Sequence[PlannedEdit]) -> int:
@@ -93,20 +101,80 @@ def evaluations(config: RunConfig, edits: Sequence[PlannedEdit]) -> int:
     return expected_evaluations(targets, Settings.of(config.mask, config.edit))
 
 
-def _sample(
-    source: Source, shards: Sequence[Shard], limit: int | None
-) -> tuple[list[Member], bool]:
-    members: list[Member] = []
-    for shard in shards:
-        members += islice(source.members(shard), min(SAMPLE - len(members) + 1, limit or SAMPLE))
-        if len(members) > SAMPLE:
-            return members[:SAMPLE], False
-    return members, True
+@dataclass(frozen=True)
+class _Look:
+    """The first members of a shard."""
+
+    members: Sequence[Member]
+    count: float  # about how many members the shard has, none beyond `run.limit`
+    whole: bool  # whether these are all of them
 
 
-def _scale(members: Sequence[Member], total: int) -> float:
-    seen = sum(len(member.image or b"") + 2048 for member in members)
-    return max(1.0, total / seen)
+def _looks(source: Source, shards: Sequence[Shard], limit: int | None) -> dict[str, _Look]:
+    """Looks at `SHARDS` shards that lie apart (or at all), by their paths."""
+    step = max(1, -(-len(shards) // SHARDS))
+    chosen = shards[::step]
+    return {shard.path: _look(source, shard, SAMPLE // len(chosen), limit) for shard in chosen}
+
+
+def _look(source: Source, shard: Shard, rows: int, limit: int | None) -> _Look:
+    seen: list[Member] = []
+    share = 0.0
+    for member in islice(read_members(source, shard), limit):
+        small = shard.rows is None and share * shard.size <= SMALL
+        if len(seen) >= rows and not small:
+            count = len(seen) / share
+            return _Look(seen, min(count, limit or count), False)
+        seen.append(member)
+        share = member.share or 1.0
+    return _Look(seen, len(seen), True)
+
+
+def _rows_left(looks: Mapping[str, _Look], left: Todo, config: RunConfig) -> int:
+    """About how many rows are not committed."""
+    guess = _guess(
+        [(looks[shard.path].count, _weight(shard)) for shard, _ in left if shard.path in looks]
+    )
+    total = 0.0
+    for shard, done in left:
+        look = looks.get(shard.path)
+        count = look.count if look else guess(_weight(shard))
+        count = min(count, config.run.limit or count)
+        total += max(0.0, count - _committed(count, done, config.run.chunk_rows))
+    return round(total)
+
+
+def _weight(shard: Shard) -> int:
+    return shard.rows or shard.size
+
+
+def _committed(count: float, done: Iterable[int], chunk_rows: int) -> float:
+    """Rows in the chunks `done` of a shard of `count` rows; its last chunk may hold fewer."""
+    return sum(min(chunk_rows, max(0.0, count - chunk * chunk_rows)) for chunk in done)
+
+
+def _guess(looked_at: Sequence[tuple[float, int]]) -> Callable[[int], float]:
+    """Rows of a shard by its weight (images or bytes), from the (rows, weight) of others.
+
+    Shards of about equal rows are taken to be all so; otherwise rows go with weights.
+    """
+    counts = [count for count, _ in looked_at]
+    densities = [count / max(1, size) for count, size in looked_at]
+    if _spread(counts) <= _spread(densities):
+        return lambda size: sum(counts) / max(1, len(counts))
+    density = sum(counts) / max(1, sum(size for _, size in looked_at))
+    return lambda size: density * size
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Relative: the standard deviation over the mean."""
+    return pstdev(values) / max(fmean(values), 1e-9) if values else 0.0
+
+
+def _passed_over(listed: PassedOver, members: Iterable[Member]) -> PassedOver:
+    for member in members:
+        listed.merge(member.passed)
+    return listed
 
 
 def _plan(member: Member, rule: Rule) -> list[PlannedEdit] | RowError:

@@ -21,7 +21,7 @@ from pipeline.engine.envelope import pack, per_chunk, stream_one_row_blocks, unp
 from pipeline.engine.losses import explained
 from pipeline.engine.tally import Tally
 from pipeline.engine.todo import Todo
-from pipeline.errors import RunError
+from pipeline.section import check as check_section
 from pipeline.sinks.commits import Commit
 from pipeline.sinks.output import Output
 from pipeline.stages import Check, Edit, Plan
@@ -32,6 +32,7 @@ TASK_RETRIES: dict[str, Any] = {"max_retries": 8}
 
 def flow(config: RunConfig, todo: Todo, output: Output, tally: Any) -> None:
     """Runs and commits every chunk of `todo` that is not committed; `tally` is a Tally actor."""
+    check_model(config)
     stream_one_row_blocks()
     run = config.run
     chunkwise: dict[str, Any] = {"batch_size": None, "batch_format": "pyarrow", **TASK_RETRIES}
@@ -55,8 +56,7 @@ def flow(config: RunConfig, todo: Todo, output: Output, tally: Any) -> None:
                 enable_true_multi_threading=True,
                 max_tasks_in_flight_per_actor=3,
             ),
-            num_cpus=1 if run.cpus_per_actor is None else run.cpus_per_actor,
-            num_gpus=_gpus() if run.gpus_per_actor is None else run.gpus_per_actor,
+            **_place(config),
             ray_remote_args_fn=_bounded_restarts,
             batch_size=1,  # of envelopes; with GPUs Ray wants a number
             batch_format="pyarrow",
@@ -66,8 +66,34 @@ def flow(config: RunConfig, todo: Todo, output: Output, tally: Any) -> None:
     )
 
 
-def _gpus() -> float:
-    return 1.0 if ray.cluster_resources().get("GPU", 0) else 0.0
+def check_model(config: RunConfig) -> None:
+    """Raises the UsageError of a model that cannot be used, before anything is read.
+
+    On the machines of a cluster, for this one may not have the folder; else in this process.
+    """
+    if _alone():
+        check_section(config.model)
+    else:
+        # Ended after the call, the process gives back its memory.
+        once: Any = ray.remote(max_calls=1)(check_section)
+        ray.get(once.options(**_place(config)).remote(config.model))
+
+
+def _alone() -> bool:
+    """Whether all of Ray is on this machine."""
+    nodes = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+    client = ray.util.client.ray.is_connected()
+    return not client and nodes == {ray.get_runtime_context().get_node_id()}
+
+
+def _place(config: RunConfig) -> dict[str, float]:
+    """What an actor that holds the model asks of a machine."""
+    run = config.run
+    gpus = 1.0 if ray.cluster_resources().get("GPU", 0) else 0.0
+    return {
+        "num_cpus": 1 if run.cpus_per_actor is None else run.cpus_per_actor,
+        "num_gpus": gpus if run.gpus_per_actor is None else run.gpus_per_actor,
+    }
 
 
 def _bounded_restarts() -> dict[str, int]:
@@ -109,10 +135,10 @@ class EditActor:
     def __init__(self, config: RunConfig, output: Output) -> None:
         # Of an error in an actor's start Ray keeps the text alone, so the first call raises it.
         self._edit: Any = None
-        self._error: RunError | None = None
+        self._error: Exception | None = None
         try:
             self._edit = per_chunk(Careful(config, output, ["edit"], Edit(config)))
-        except RunError as error:
+        except Exception as error:  # a bug too: as a death of the process it would have no cause
             self._error = error
 
     def __call__(self, block: pa.Table) -> Iterator[pa.Table]:

@@ -25,7 +25,7 @@ def preview(config: RunConfig, number: int) -> Image:
     config = config.model_copy(update={"run": few})
     rows = (
         row
-        for table in results(config, [(shard, BitMap()) for shard in source.shards()])
+        for table in results(config, [(shard, BitMap()) for shard in source.listing().shards])
         for row in table.to_pylist()
     )
     return contact_sheet(list(islice(_first_edits(rows), number)))

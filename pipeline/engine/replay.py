@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from copy import deepcopy
 from dataclasses import replace
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from pipeline.sinks.layout import RUN
 from pipeline.sinks.lease import writing
 from pipeline.sinks.output import Output, existing_output
 from pipeline.sinks.part import write_part
+from pipeline.sinks.publish import keep_settings, mark, publish
 from pipeline.sinks.replay import load, replayable, since
 from pipeline.sinks.sweep import sweep
 from pipeline.stages import Check, Edit, Plan
@@ -41,9 +43,12 @@ def replay(
     here = replace(there, settings=config.result_settings(), fingerprint=config.fingerprint())
     tally = Tally(max_dead_share=1)
     with interruptible(), writing(here) as output:
+        keep_settings(output)
+        mark(output)
         commits = list(replayable(output, kinds))
         if commits:
             _run(config, output, commits, kinds, tally, watch)
+        publish(there)  # before the sweep, so that the index names no file that is gone
         sweep(output, load_progress(output))
     return tally
 
@@ -73,7 +78,8 @@ def _settings(there: Output, overrides: Sequence[str]) -> RunConfig:
     for key in (override.partition("=")[0] for override in overrides):
         _refuse(key)
     place = {"path": there.path, "storage": there.storage.model_dump()}
-    raw = {**there.settings, "output": {**there.settings["output"], **place}}
+    raw = deepcopy(dict(there.settings))  # overrides are set into it
+    raw["output"] |= place
     for section, how in there.how.items():
         raw[section] = {**raw[section], **how}
     return parse(raw, f"{there.path}/{RUN}", overrides)

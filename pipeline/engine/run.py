@@ -21,6 +21,7 @@ from pipeline.sinks.attempts import forget, noted
 from pipeline.sinks.commits import load_progress
 from pipeline.sinks.lease import writing
 from pipeline.sinks.output import Output, begin, open_output, refuse_nested
+from pipeline.sinks.publish import describe, publish, published
 from pipeline.sinks.sweep import sweep, untidy
 from pipeline.sources._chunks import require_columns
 from pipeline.sources._shard import Source
@@ -39,15 +40,18 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
     refuse_nested(config)
     source: Source = build(config.input)
     rule: Rule = build(config.prompts)
-    shards = source.shards()
-    require_columns(source, shards[0], rule.columns())
-    tally = Tally(config.run.max_dead_share)
+    listing = source.listing()
+    shards = listing.shards
+    require_columns(source, shards, rule.columns())
+    tally = Tally(config.run.max_dead_share, passed_over=listing.passed)
     output = open_output(config)
     progress = load_progress(output)
-    if not todo(shards, progress) and not untidy(output, progress):
+    done = not todo(shards, progress) and published(output)
+    if done and not untidy(output, progress):
         return tally
     with interruptible(), writing(output) as output:
         output = begin(output)
+        describe(output)
         # What another run committed before it gave up the lease counts too.
         left = todo(shards, load_progress(output))
         if left:
@@ -56,8 +60,9 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
                 tally.expected_rows = 0 if deaths else expected_rows(source, left, config)
             tally = (_locally if local else _on_ray)(config, left, output, tally, watch, verbose)
         sweep(output, load_progress(output))
+        publish(output)
         forget(output)
-    if tally.planned != tally.written + tally.dead:
+    if tally.planned != tally.written + tally.dead + tally.removed:
         raise BugError(f"planned {tally.planned}, but written {tally.written}, dead {tally.dead}")
     tally.check(final=True)
     return tally
@@ -91,7 +96,9 @@ def _on_ray(
         here = NodeAffinitySchedulingStrategy(node, soft=False)
         remote: Any = ray.remote(num_cpus=0)(Tally)
         remote = remote.options(scheduling_strategy=here)
-        actor = remote.remote(tally.max_dead_share, tally.expected_rows)
+        actor = remote.remote(
+            tally.max_dead_share, tally.expected_rows, passed_over=tally.passed_over
+        )
         try:
             with losses.head_watched(), _polled(actor, watch):
                 flow(config, left, output, actor)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pipeline.errors import TooManyDead
+from pipeline.rows import PassedOver
 from pipeline.sinks.commits import Commit, idle_share
 
 EARLY = 200
@@ -16,7 +17,7 @@ EARLY = 200
 
 @dataclass
 class Tally:
-    """Sums of commits; `planned == written + dead` holds after each."""
+    """Sums of commits; `planned == written + dead + removed` holds after each."""
 
     max_dead_share: float
     expected_rows: int = 0  # about how many images there are to do
@@ -25,10 +26,12 @@ class Tally:
     planned: int = 0
     written: int = 0
     dead: int = 0
+    removed: int = 0
     passed: int = 0
     model_seconds: float = 0.0  # of all models, at work
     idle_seconds: float = 0.0  # of all models, waiting for their next chunk
     reasons: dict[str, int] = field(default_factory=dict)
+    passed_over: PassedOver = field(default_factory=PassedOver)  # files
 
     def add(self, commit: Commit) -> Tally:
         """Adds one commit and returns the sums."""
@@ -37,9 +40,11 @@ class Tally:
         self.planned += commit.planned
         self.written += commit.written
         self.dead += commit.dead
+        self.removed += commit.removed
         self.passed += commit.passed
         self.model_seconds += commit.model_seconds
         self.idle_seconds += commit.idle_seconds
+        self.passed_over.merge(commit.passed_over)
         for reason, count in commit.dead_by_kind.items():
             self.reasons[reason] = self.reasons.get(reason, 0) + count
         return self

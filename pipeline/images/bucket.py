@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from pipeline.errors import RowError
-from pipeline.images.decode import Pixels
+from pipeline.images.picture import Pixels
 
 MAX_ASPECT = 4.0
 """Long side over short side; beyond it the model would see a distorted sliver."""

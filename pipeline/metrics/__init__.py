@@ -1,1 +1,1 @@
-"""One file a score of an edit, each with `score(source, edited, mask) -> float`."""
+"""One file a score of an edit, each with `score(pair: Pair) -> float`."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from pipeline.metrics._pair import Pair
 
 
-def score(source: NDArray[np.uint8], edited: NDArray[np.uint8], mask: NDArray[np.uint8]) -> float:
+def score(pair: Pair) -> float:
     """Mean CIEDE2000 colour difference inside of the mask; 2 is just visible, 50 another colour.
 
-    `source`, `edited`: (H, W, 3) RGB; `mask`: (H, W), above 0 where edited. 0 where it is empty.
+    Of pixels at the photo's own size: all, or 65,536 drawn from the mask's box where it has more
+    (then within 0.1 of the mean of all). 0 where the mask is empty.
     """
     from skimage.color import deltaE_ciede2000, rgb2lab
 
-    inside = mask > 0
-    if not inside.any():
+    before, after = pair.sample()
+    if not len(before):
         return 0.0
-    before, after = rgb2lab(source[inside]), rgb2lab(edited[inside])
-    return float(np.mean(deltaE_ciede2000(before, after)))  # type: ignore[no-untyped-call]
+    difference = deltaE_ciede2000(rgb2lab(before), rgb2lab(after))  # type: ignore[no-untyped-call]
+    return float(np.mean(difference))

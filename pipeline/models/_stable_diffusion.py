@@ -1,6 +1,6 @@
 """Stable Diffusion 1.x and 2.x as a `Denoiser`: diffusers' networks, our mathematics.
 
-Knows the folder format and the ε and v parameterisations; knows nothing of masks or edits.
+Knows the ε and v parameterisations; knows no file, and nothing of masks or edits.
 
 Shapes: B rows, C H W latent channels and sides, f the autoencoder's factor.
 """
@@ -11,38 +11,31 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
-from transformers import CLIPTextModel, CLIPTokenizer
-from transformers.utils import logging as transformers_logging
 
 from pipeline.diffusion.batching import MicroBatch
 from pipeline.diffusion.denoiser import Cond
 from pipeline.diffusion.tuning import fastest_micro_batch
 from pipeline.errors import UsageError
-from pipeline.models import _folder
+from pipeline.models import _family, _folder
+from pipeline.models._noise_levels import NoiseLevels
+from pipeline.models._parts import PARTS, Network
+from pipeline.models._tokens import Tokens
 
 if TYPE_CHECKING:
     from pipeline.models.stable_diffusion import Config
 
-PARTS = ("unet", "vae", "text_encoder")
 TEXTS_KEPT = 1024
-
-Network = Any
-"""A UNet2DConditionModel, AutoencoderKL or CLIPTextModel: mypy cannot see into these."""
-
-Scheduler = Any
-"""A DDIMScheduler, likewise."""
 
 
 class StableDiffusion:
     """UNet, CLIP text encoder and autoencoder of one folder, on one device.
 
-    `name` and `weights` (a digest of the safetensors files) say who it is; `resolution` is the
-    side in pixels of the pictures that it works on.
+    `name` and `weights` (a digest of all that decides its pictures) say who it is; `resolution` is
+    the side in pixels of the pictures that it works on.
     """
 
     def __init__(
@@ -50,8 +43,9 @@ class StableDiffusion:
         unet: Network,
         vae: Network,
         text_encoder: Network,
-        tokenizer: CLIPTokenizer,
-        scheduler: Scheduler,
+        tokens: Tokens,
+        levels: NoiseLevels,
+        resolution: int,
     ) -> None:
         for network in (unet, vae, text_encoder):
             network.eval().requires_grad_(False)
@@ -59,21 +53,14 @@ class StableDiffusion:
         layout = torch.channels_last if unet.device.type == "cuda" else torch.contiguous_format
         self._unet, self._vae = unet.to(memory_format=layout), vae.to(memory_format=layout)
         self._text_encoder = text_encoder
-        self._tokenizer, self._scheduler = tokenizer, scheduler
-        self._v_prediction = scheduler.config.prediction_type == "v_prediction"
-        alphas2 = scheduler.alphas_cumprod.to(self.device)
-        # A schedule rescaled to zero terminal SNR ends at α = 0, where ε says nothing of x_0.
-        alphas2 = alphas2.clamp(min=2.0**-20)
-        # The last entry is level 0, which negative times index.
-        self._alphas = torch.cat([alphas2, alphas2.new_ones(1)]).sqrt()
-        self._sigmas = (1 - torch.cat([alphas2, alphas2.new_ones(1)])).sqrt()
+        self._tokens, self._levels = tokens, levels.to(unet.device)
         self._texts: OrderedDict[str, Tensor] = OrderedDict()
         # 32 rows of 16×16 cells fill a CPU's cores; a pass of larger latents gets fewer.
-        cells = int(unet.config.sample_size) ** 2
+        cells = (resolution // self.factor) ** 2
         self.rows, self.images = MicroBatch(min(64, max(4, 16384 // cells))), MicroBatch(4)
         self._compiled: Network = None
         self.name, self.weights = "unnamed", ""
-        self.resolution = int(unet.config.sample_size) * self.factor
+        self.resolution = resolution
 
     @property
     def device(self) -> torch.device:
@@ -103,27 +90,22 @@ class StableDiffusion:
         return int(self.factor * 2 ** (len(self._unet.config.block_out_channels) - 1))
 
     def timesteps(self, steps: int) -> Tensor:
-        """(steps,) ascending times, as diffusers' DDIM spaces them for this folder."""
-        if steps > self._scheduler.config.num_train_timesteps:
-            most = self._scheduler.config.num_train_timesteps
-            raise UsageError(f"edit.steps: {steps} is more than the model's {most} times")
-        self._scheduler.set_timesteps(steps)
-        times: Tensor = self._scheduler.timesteps
-        return times.flip(0).to(self.device)
+        """(steps,) ascending times. Raises UsageError where the model knows fewer."""
+        return self._levels.timesteps(steps)
 
     def alpha(self, t_B: Tensor) -> Tensor:
         """(B,) √ᾱ_t; 1 where t is negative."""
-        return self._alphas[t_B.clamp(min=-1)]
+        return self._levels.alpha(t_B)
 
     def sigma(self, t_B: Tensor) -> Tensor:
         """(B,) √(1 − ᾱ_t); 0 where t is negative."""
-        return self._sigmas[t_B.clamp(min=-1)]
+        return self._levels.sigma(t_B)
 
     @torch.inference_mode()
     def eps(self, x_BCHW: Tensor, t_B: Tensor, cond: Cond) -> Tensor:
         """(B, C, H, W) float32 ε; of v = α·ε − σ·x_0 it is α·v + σ·x (Salimans & Ho 2022)."""
         out = self._predicted(x_BCHW.to(self.dtype), t_B, cond["text"]).float()
-        if not self._v_prediction:
+        if not self._levels.v_prediction:
             return out
         return _column(self.alpha(t_B)) * out + _column(self.sigma(t_B)) * x_BCHW
 
@@ -183,36 +165,67 @@ class StableDiffusion:
         return out
 
     def _encoded(self, prompts: list[str]) -> Tensor:
-        tokens = self._tokenizer(
-            prompts,
-            padding="max_length",
-            max_length=self._tokenizer.model_max_length,
-            truncation=True,
-            return_tensors="pt",
-        )
-        states: Tensor = self._text_encoder(tokens.input_ids.to(self.device)).last_hidden_state
+        tokens = self._tokens(prompts)
+        states: Tensor = self._text_encoder(tokens.to(self.device)).last_hidden_state
         return states
 
 
 def load(config: Config) -> StableDiffusion:
     """The model of `config`. Raises UsageError where folder or device cannot be used."""
-    folder = _folder.find(config.path, config.revision)
-    variant = _folder.check(folder, PARTS)
-    _check_family(folder)
     device = choose_device(config.device)
-    dtype = choose_dtype(config.dtype, device)
-    try:
-        unet, vae, text_encoder = _networks(folder, dtype, variant, device)
-        tokenizer = CLIPTokenizer.from_pretrained(folder, subfolder="tokenizer")
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UsageError(f"model.path: {folder}: cannot load it: {reason}") from error
-    model = StableDiffusion(unet, vae, text_encoder, tokenizer, _scheduler(folder))
-    model.name = config.path if config.revision is None else f"{config.path}@{config.revision}"
-    model.weights = _folder.weights_digest(folder, PARTS)
-    model.resolution = config.resolution or model.resolution
+    model = _loaded(config, device, choose_dtype(config.dtype, device))
     tune(model, config)
     return model
+
+
+def check(config: Config) -> None:
+    """Raises the UsageError that `load` would of a folder; needs no device but the CPU."""
+    _loaded(config, torch.device("cpu"), torch.float32)
+
+
+def _loaded(config: Config, device: torch.device, dtype: torch.dtype) -> StableDiffusion:
+    family = _family.read(_folder.find(config.path, config.revision))
+    resolution = family.resolution or config.resolution
+    if resolution is None:
+        unet = family.folder / "unet" / "config.json"
+        raise UsageError(
+            f"model.path: {unet} does not say at which sample_size the model was trained; set "
+            "model.resolution"
+        )
+    networks = [part.load(family.folder, family.settings[part.name], dtype) for part in PARTS]
+    unet, vae, text_encoder = (network.to(device) for network in networks)
+    model = StableDiffusion(unet, vae, text_encoder, family.tokens, family.levels, resolution)
+    model.name = config.path if config.revision is None else f"{config.path}@{config.revision}"
+    model.weights = _folder.digest(family.folder, family.files())
+    model.resolution = config.resolution or resolution
+    _try(model, family.folder)
+    return model
+
+
+@torch.inference_mode()
+def _try(model: StableDiffusion, folder: Path) -> None:
+    """One pass of each network at the smallest size: what a config says may only show there."""
+    side, t = model.latent_multiple, model.timesteps(2)[1:]
+    try:
+        x0 = model.encode(torch.linspace(-1, 1, side, device=model.device).expand(1, 3, side, side))
+        eps = model.eps(x0, t, {"text": model._encoded(["a"])})
+        shapes = x0.shape == eps.shape == (1, model.channels, *[side // model.factor] * 2)
+        image = model.decode(x0)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # of two libraries, about configs that may say anything
+        reason = _folder.first_line(error)
+        raise UsageError(f"model.path: {folder} cannot be run: {reason}; get it again") from error
+    if not shapes or image.shape != (1, 3, side, side):
+        raise UsageError(f"model.path: {folder}: its parts do not fit each other")
+    if not all(torch.isfinite(x).all() for x in (x0, eps, image)):
+        raise UsageError(_not_finite(model, folder))
+
+
+def _not_finite(model: StableDiffusion, folder: Path) -> str:
+    if model.dtype == torch.float16:
+        return f"model.dtype: {folder} overflows in float16; set it to bfloat16 or float32"
+    return f"model.path: {folder}: what its networks give is not finite; get it again"
 
 
 def tune(model: StableDiffusion, config: Config) -> None:
@@ -228,53 +241,6 @@ def tune(model: StableDiffusion, config: Config) -> None:
         model.rows.size = fastest_micro_batch(model, (model.channels, side, side))
     if config.compile:
         model.compile()
-
-
-def _networks(
-    folder: Path, dtype: torch.dtype, variant: str | None, device: torch.device
-) -> list[Network]:
-    options = {
-        "torch_dtype": dtype,
-        "variant": variant,
-        "use_safetensors": True,
-        "local_files_only": True,
-    }
-    # Loading through meta tensors needs accelerate, which is not a dependency.
-    plain = {**options, "low_cpu_mem_usage": False}
-    kinds: list[tuple[Any, str, dict[str, Any]]] = [
-        (UNet2DConditionModel, "unet", plain),
-        (AutoencoderKL, "vae", plain),
-        (CLIPTextModel, "text_encoder", options),
-    ]
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    return [
-        kind.from_pretrained(folder, subfolder=part, **how).to(device) for kind, part, how in kinds
-    ]
-
-
-def _check_family(folder: Path) -> None:
-    unet = _folder.read_json(folder / "unet" / "config.json")
-    vae = _folder.read_json(folder / "vae" / "config.json")
-    other = unet.get("addition_embed_type") or unet.get("class_embed_type")
-    if unet.get("_class_name") != "UNet2DConditionModel" or other:
-        found = f"a {unet.get('_class_name')}" + (f" with {other} conditioning" if other else "")
-        raise UsageError(f"model.path: {folder} is not Stable Diffusion 1.x or 2.x: it has {found}")
-    if unet.get("in_channels") != vae.get("latent_channels", 4):
-        raise UsageError(
-            f"model.path: {folder}: the UNet takes {unet.get('in_channels')} channels, the latent "
-            f"has {vae.get('latent_channels', 4)}: inpainting and depth models cannot be used"
-        )
-
-
-def _scheduler(folder: Path) -> Scheduler:
-    settings = _folder.read_json(folder / "scheduler" / "scheduler_config.json")
-    if settings.get("prediction_type", "epsilon") not in ("epsilon", "v_prediction"):
-        raise UsageError(
-            f"model.path: {folder}: scheduler prediction_type is {settings['prediction_type']!r}; "
-            "expected epsilon or v_prediction"
-        )
-    # Whatever sampler the folder names, its spacing and its betas are read the way DDIM reads them.
-    return DDIMScheduler.from_config(settings)  # type: ignore[no-untyped-call]
 
 
 def choose_device(name: str) -> torch.device:

@@ -50,3 +50,10 @@ def build(config: Config) -> StableDiffusion:
     from pipeline.models._stable_diffusion import load
 
     return load(config)
+
+
+def check(config: Config) -> None:
+    """Raises the UsageError that `build` would of a folder that cannot be used; keeps nothing."""
+    from pipeline.models._stable_diffusion import check
+
+    check(config)

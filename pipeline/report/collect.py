@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import UsageError
 from pipeline.report.distribution import Distribution
+from pipeline.sinks import webdataset
 from pipeline.sinks.commits import MISSING, Commit, idle_share, read_commits, superseded
 from pipeline.sinks.output import Output
-from pipeline.storage import explained, retried
+from pipeline.storage import explained, read, retried
 
 EXAMPLES = 3
 """Dead letters shown of each stage and kind."""
@@ -37,7 +38,9 @@ class DeadGroup:
 class Summary:
     """All that a report tells."""
 
-    counts: Counter[str] = field(default_factory=Counter)  # rows, planned, written, dead, passed
+    counts: Counter[str] = field(
+        default_factory=Counter
+    )  # rows, planned, written, dead, removed, passed
     chunks: Counter[str] = field(default_factory=Counter)  # committed, by shard
     lengths: dict[str, int] = field(default_factory=dict)  # all chunks, by shard, where known
     distributions: dict[str, Distribution] = field(default_factory=dict)
@@ -54,7 +57,9 @@ class Summary:
     @property
     def adds_up(self) -> bool:
         """Whether each planned edit ended exactly once."""
-        return self.counts["planned"] == self.counts["written"] + self.counts["dead"]
+        return self.counts["planned"] == sum(
+            self.counts[name] for name in ("written", "dead", "removed")
+        )
 
     @property
     def finished(self) -> int:
@@ -69,11 +74,13 @@ def collect(output: Output, gallery: int, problems: list[str] | None = None) -> 
     """
     summary = Summary()
     parts: list[tuple[str, int]] = []
+    living = "edits" if "parquet" in output.formats else "webdataset"
     for commit in read_commits(output, problems):
         _count(summary, commit)
         try:
-            for file in commit.files_of("edits"):
-                parts.append((file.path, _measure(summary, output, file.path)))
+            for file in commit.files_of(living):
+                _measure(summary, output, file.path)
+                parts.append((file.path, file.rows))
             for file in commit.files_of("dead"):
                 _exhume(summary, output, file.path, set(commit.dead_by_kind))
         except (UsageError, pa.ArrowException) as error:
@@ -101,7 +108,7 @@ def spread(counts: Sequence[int], number: int) -> Iterator[tuple[int, list[int]]
 
 
 def _count(summary: Summary, commit: Commit) -> None:
-    for name in ("rows", "planned", "written", "dead", "passed"):
+    for name in ("rows", "planned", "written", "dead", "removed", "passed"):
         summary.counts[name] += getattr(commit, name)
     summary.model_seconds += commit.model_seconds
     summary.idle_seconds += commit.idle_seconds
@@ -118,16 +125,30 @@ def _open(output: Output, path: str) -> pq.ParquetFile:
         return retried(lambda: pq.ParquetFile(output.fs.open(f"{output.root}/{path}", "rb")))
 
 
-def _measure(summary: Summary, output: Output, path: str) -> int:
-    """Adds a part's scores and returns its rows."""
-    part = _open(output, path)
-    names = [n for n in part.schema_arrow.names if n == "mask_area" or n.startswith("score_")]
-    table = part.read(columns=names)
-    for name in names:
+def _measure(summary: Summary, output: Output, path: str) -> None:
+    """Adds a part's scores."""
+    table = _scores(output, path)
+    for name in table.column_names:
         values = table[name].cast(pa.float64()).to_numpy()
         name = name.removeprefix("score_")
         summary.distributions.setdefault(name, Distribution()).add(values)
-    return len(table)
+
+
+def _scores(output: Output, path: str) -> pa.Table:
+    if path.endswith(".tar"):
+        rows = [{k: v for k, v in r.items() if _measured(k)} for r in _samples(output, path)]
+        return pa.Table.from_pylist(rows)
+    part = _open(output, path)
+    return part.read(columns=[name for name in part.schema_arrow.names if _measured(name)])
+
+
+def _measured(name: str) -> bool:
+    return name == "mask_area" or name.startswith("score_")
+
+
+def _samples(output: Output, path: str) -> Iterator[Row]:
+    with explained(f"{output.path}/{path}", "read a committed part"):
+        yield from webdataset.rows(read(output.fs, f"{output.root}/{path}"))
 
 
 def _exhume(summary: Summary, output: Output, path: str, groups: set[str]) -> None:
@@ -135,7 +156,7 @@ def _exhume(summary: Summary, output: Output, path: str, groups: set[str]) -> No
     if all(len(summary.dead[group].examples) >= EXAMPLES for group in groups):
         return
     part = _open(output, path)
-    names = [field.name for field in part.schema_arrow if not pa.types.is_binary(field.type)]
+    names = [field.name for field in part.schema_arrow if not pa.types.is_nested(field.type)]
     for row in part.read(columns=names).to_pylist():
         group = summary.dead[f"{row['error_stage']}/{row['error_kind']}"]
         if len(group.examples) < EXAMPLES:
@@ -144,6 +165,9 @@ def _exhume(summary: Summary, output: Output, path: str, groups: set[str]) -> No
 
 def _rows(output: Output, path: str, numbers: Sequence[int]) -> Iterator[Row]:
     """The rows of a part at `numbers` (ascending), a few pictures in memory at a time."""
+    if path.endswith(".tar"):
+        yield from (row for i, row in enumerate(_samples(output, path)) if i in set(numbers))
+        return
     first = 0
     for batch in _open(output, path).iter_batches(batch_size=4):
         for number in numbers:

@@ -120,8 +120,7 @@ def chart(name: str, values: Distribution) -> Chart:
 def card(row: Row, number: int) -> Card:
     """The gallery's card of one edit."""
     source, edited, mask = (
-        thumbnail(row[name]["bytes"] if row[name] else None)
-        for name in ("source", "edited", "mask")
+        thumbnail((row.get(name) or {}).get("bytes")) for name in ("source", "edited", "mask")
     )
     scores = [
         (name.removeprefix("score_"), value)

@@ -13,17 +13,25 @@ TINT = (255, 0, 128)
 
 
 def thumbnail(encoded: bytes | None, side: int = SIDE) -> Image.Image | None:
-    """The picture in RGB, at most `side` pixels a side; None where there is none to decode."""
+    """The picture in RGB on white, at most `side` pixels a side; None: there is none to decode."""
     if not encoded:
         return None
     try:
         with Image.open(io.BytesIO(encoded)) as picture:
             picture.draft("RGB", (side, side))
-            small = ImageOps.exif_transpose(picture).convert("RGB")
+            small = _on_white(ImageOps.exif_transpose(picture))
     except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError):
         return None
     small.thumbnail((side, side))
     return small
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    ground = Image.new("RGBA", picture.size, "white")
+    ground.alpha_composite(picture.convert("RGBA"))
+    return ground.convert("RGB")
 
 
 def overlay(source: Image.Image, mask: Image.Image) -> Image.Image:

@@ -23,6 +23,7 @@ from pyroaring import BitMap
 
 from pipeline import storage
 from pipeline.errors import RunError
+from pipeline.rows import PassedOver
 from pipeline.sinks import layout
 from pipeline.sinks.layout import ChunkName
 from pipeline.sinks.output import Output
@@ -38,6 +39,7 @@ class PartFile(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     path: str  # below the output folder
+    rows: int
     bytes: int
     blake2b: str  # 32 hex digits
 
@@ -48,7 +50,7 @@ class PartFile(BaseModel):
 
 
 class Commit(BaseModel):
-    """What one chunk has become. `planned == written + dead`."""
+    """What one chunk has become. `planned == written + dead + removed`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -61,12 +63,14 @@ class Commit(BaseModel):
     planned: int  # edits that the planner counted
     written: int  # edits in `edits/`
     dead: int  # edits in `dead/`
+    removed_ids: list[str] = []  # edits and dead letters that were taken out, see `remove.py`
     passed: int  # source images that nothing was planned for
     ordinals: list[tuple[int, int]]  # of the source images: first and last of each run
     dead_ordinals: list[tuple[int, int]]  # of those with dead letters
     dead_by_kind: dict[str, int]  # "stage/kind" → dead letters
     files: list[PartFile]
     fingerprint: str  # of the config
+    passed_over: PassedOver = PassedOver()  # files inside of the shard that are no row's
     model_seconds: float = 0.0  # the model at work on the chunk
     idle_seconds: float = 0.0  # the model waiting for it; nothing depends on either
 
@@ -74,6 +78,11 @@ class Commit(BaseModel):
     def name(self) -> ChunkName:
         """Whose record this is."""
         return ChunkName(layout.shard_id(self.shard), self.chunk, self.generation)
+
+    @property
+    def removed(self) -> int:
+        """How many were taken out."""
+        return len(self.removed_ids)
 
     def files_of(self, kind: str) -> list[PartFile]:
         """Those in the folder `kind`."""

@@ -6,20 +6,22 @@ and message of its failure; not the pictures of an edit that was made and reject
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import storage
 from pipeline.sinks.commits import MISSING, read_commits, superseded
 from pipeline.sinks.output import Output
-from pipeline.sinks.parquet import to_bytes, with_provenance
+from pipeline.sinks.parquet import to_bytes, with_pictures
 
 
-def encode(dead: pa.Table, provenance: Mapping[str, str]) -> bytes:
-    """File of dead letters; `dead` is of the result schema."""
-    return to_bytes(with_provenance(dead.drop_columns(["edited", "mask"]), provenance))
+def encode(dead: pa.Table, output: Output) -> bytes:
+    """File of dead letters; `dead` is of the result schema with an `id` column before it."""
+    # Many of them are dead because they cannot be decoded: readers are not to try by themselves.
+    return to_bytes(with_pictures(dead, ["source"], output, (), decode=False))
 
 
 def read(output: Output, problems: list[str] | None = None) -> Iterator[pa.Table]:
@@ -39,5 +41,9 @@ def read(output: Output, problems: list[str] | None = None) -> Iterator[pa.Table
 
 
 def read_part(output: Output, path: str) -> pa.Table:
-    """One part of dead letters; `path` is below the output folder."""
-    return pq.read_table(pa.BufferReader(storage.read(output.fs, f"{output.root}/{path}")))
+    """One part of dead letters, its pictures as `image`; `path` is below the output folder."""
+    file = pq.ParquetFile(pa.BufferReader(storage.read(output.fs, f"{output.root}/{path}")))
+    groups = [file.read_row_group(number) for number in range(file.num_row_groups)]
+    table = pa.concat_tables([file.schema_arrow.empty_table(), *groups])
+    image = pc.struct_field(table["source"], "bytes")
+    return table.drop_columns(["source"]).append_column("image", image)

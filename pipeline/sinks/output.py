@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -50,17 +50,32 @@ class Output:
         return storages.connect(self.path, self.storage)[1]
 
     @property
-    def webdataset(self) -> bool:
-        """Whether WebDataset shards are written beside the Parquet."""
-        return bool(self.settings["output"]["webdataset"])
+    def formats(self) -> Collection[str]:
+        """What edits are written as: parquet, webdataset or both."""
+        formats: Collection[str] = self.settings["output"]["formats"]
+        return formats
 
     @property
-    def provenance(self) -> dict[str, str]:
+    def source(self) -> bool:
+        """Whether the source picture is written beside each edit."""
+        return bool(self.settings["output"]["source"])
+
+    @property
+    def ending(self) -> str:
+        """Of the edited pictures' files; `jpg` where each has the format of its source."""
+        wanted = str(self.settings["output"]["image_format"])
+        return "jpg" if wanted in ("source", "jpeg") else wanted
+
+    @property
+    def provenance(self) -> dict[str, str | int]:
         """The columns that are the same in every row that this run writes."""
         ways = {key: self.settings[key] for key in ("mask", "invert", "edit")}
         return {
-            "settings": json.dumps(ways, sort_keys=True),
-            "run_seed": str(self.settings["run"]["seed"]),
+            # What a command line says need not be text.
+            "input": os.fsencode(self.settings["input"]["path"]).decode(errors="backslashreplace"),
+            "run": self.run,
+            "run_seed": self.settings["run"]["seed"],
+            "settings": json.dumps(ways, sort_keys=True, separators=(",", ":")),
             "fingerprint": self.fingerprint,
             "code_version": version("diffedit-pipeline"),
         }

@@ -1,79 +1,145 @@
 """Rows → the bytes of a Parquet file. Knows no storage and no commit.
 
-Files of `edits/` carry the feature metadata of Hugging Face datasets, so that
-`load_dataset("parquet", data_files=…)` gives `source`, `edited` and `mask` as images.
+Files carry the feature metadata of Hugging Face datasets, so that `load_dataset` gives the pictures
+as images. Text is compressed and coded with dictionaries, pictures are as they are; the bytes of a
+source are coded with a dictionary too, so that they stand once a row group whatever the number of
+its edits, and still are a normal column to every reader.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.sinks.pictures import extension
+from pipeline.rows import ERROR, result_schema
+from pipeline.sinks.output import Output
+from pipeline.sinks.pictures import HEAD, extension
 
 ROW_GROUP = 32
-"""Rows a group: a reader that wants one row holds the pictures of this many."""
+"""Rows a group at most: a reader that wants one row holds the pictures of this many."""
+ROW_GROUP_BYTES = 64 << 20
+"""Bytes of pictures a group at most, but for a row that has more by itself."""
 
 IMAGE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
 """How Hugging Face datasets stores an image."""
+PICTURES = {"source": "image", "edited": "edited", "mask": "mask"}
+"""Column of a file → column of a result table."""
+
+# What a living row says of its chunk stands in the commit record.
+_OWN = ("chunk", "last", "planned", *ERROR.names)
+# Readers skip row groups by these; of other text the least and the greatest value tell nothing.
+_SOUGHT = {"id", "shard", "key", "edit", "error_stage", "error_kind"}
+_ID = pa.field("id", pa.string())
 
 
-def encode_edits(edits: pa.Table, provenance: Mapping[str, str]) -> bytes:
+def encode_edits(edits: pa.Table, output: Output) -> bytes:
     """File of living rows; `edits` is of the result schema with an `id` column before it."""
-    dropped = ["chunk", "last", "planned", "image", "edited", "mask"]
-    dropped += ["error_stage", "error_kind", "error_message"]
-    table = with_provenance(edits.drop_columns(dropped), provenance)
-    ids = edits["id"].to_pylist()
-    for name, column in (("source", "image"), ("edited", "edited"), ("mask", "mask")):
-        table = table.append_column(name, _images(ids, name, edits[column]))
-    features = {field.name: _feature(field.type) for field in table.schema}
+    names = [name for name in PICTURES if output.source or name != "source"]
+    return to_bytes(with_pictures(edits, names, output, _OWN))
+
+
+def with_pictures(
+    rows: pa.Table, names: Iterable[str], output: Output, dropped: Iterable[str], **feature: Any
+) -> pa.Table:
+    """The columns of a file: `rows` less `dropped`, provenance, and the pictures of `names`.
+
+    `feature`: of datasets' Image.
+    """
+    table = with_provenance(rows.drop_columns([*PICTURES.values(), *dropped]), output.provenance)
+    for name in names:
+        table = table.append_column(name, _images(name, rows[PICTURES[name]]))
+    features = {name: {**feature, "_type": "Image"} for name in names}
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
-    return to_bytes(table.replace_schema_metadata(metadata))
+    return table.replace_schema_metadata(metadata)
 
 
-def with_provenance(table: pa.Table, provenance: Mapping[str, str]) -> pa.Table:
-    """`table` with a constant text column for each entry."""
+def no_rows(output: Output) -> pa.Table:
+    """A table of the result schema with an `id`, as long as nothing: what files are made of."""
+    scores = output.settings["check"]["scores"]
+    return pa.schema([_ID, *result_schema(scores)]).empty_table()
+
+
+def with_provenance(table: pa.Table, provenance: Mapping[str, str | int]) -> pa.Table:
+    """`table` with a constant column for each entry."""
     for name, value in provenance.items():
-        table = table.append_column(name, pa.repeat(pa.scalar(value, pa.string()), len(table)))
+        table = table.append_column(name, pa.repeat(pa.scalar(value), len(table)))
     return table
 
 
 def to_bytes(table: pa.Table) -> bytes:
-    """The Parquet file of `table`: text compressed, pictures as they are."""
-    texts = [f.name for f in table.schema if not _is_blob(f.type)]
+    """The Parquet file of `table`."""
     sink = BytesIO()
-    pq.write_table(
-        table,
-        sink,
-        row_group_size=ROW_GROUP,
-        compression=dict.fromkeys(texts, "zstd"),
-        use_dictionary=texts,
-        write_statistics=texts,
-    )
+    with pq.ParquetWriter(sink, table.schema, **_way(table.schema)) as writer:
+        for first, length in row_groups(_sizes(table)):
+            writer.write_table(table.slice(first, length), row_group_size=length)
+        writer.add_key_value_metadata(table.schema.metadata)
     return sink.getvalue()
 
 
-def _images(ids: list[str], name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    named = iter(ids)
+def without(data: bytes, ids: Collection[str]) -> tuple[bytes, int]:
+    """The file less the rows of `ids`, and how many rows are left."""
+    file = pq.ParquetFile(pa.BufferReader(data))
+    names = pa.array(list(ids), pa.string())
+    kept = [file.schema_arrow.empty_table()]
+    for number in range(file.num_row_groups):
+        group = file.read_row_group(number)
+        kept.append(group.filter(pc.invert(pc.is_in(group["id"], names))))
+    table = pa.concat_tables(kept)
+    return to_bytes(table), len(table)
+
+
+def row_groups(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """(first row, rows) of each group of rows whose pictures have `sizes`, in bytes."""
+    first, held = 0, 0
+    for row, size in enumerate(sizes):
+        if row > first and (row - first == ROW_GROUP or held + size > ROW_GROUP_BYTES):
+            yield first, row - first
+            first, held = row, 0
+        held += size
+    if first < len(sizes):
+        yield first, len(sizes) - first
+
+
+def _sizes(table: pa.Table) -> list[int]:
+    sizes = [0] * len(table)
+    for field in table.schema:
+        if field.type == IMAGE:
+            lengths = pc.binary_length(pc.struct_field(table[field.name], "bytes")).to_pylist()
+            sizes = [size + (length or 0) for size, length in zip(sizes, lengths, strict=True)]
+    return sizes
+
+
+def _way(schema: pa.Schema) -> dict[str, Any]:
+    """Arguments of the writer."""
+    pictures = [field.name for field in schema if field.type == IMAGE]
+    values = [field.name for field in schema if field.type != IMAGE]
+    texts = values + [f"{name}.path" for name in pictures]
+    numbers = [n for n in values if n in _SOUGHT or n == "mask_area" or n.startswith("score_")]
+    return {
+        "compression": dict.fromkeys(texts, "zstd"),
+        "use_dictionary": [*texts, "source.bytes"],
+        # Beyond its limit a dictionary is given up, and the bytes stand once a row again.
+        "dictionary_pagesize_limit": 1 << 30,
+        "write_statistics": numbers,
+        "write_page_index": True,
+        "store_schema": False,  # Parquet's own types say it all, but for the metadata
+    }
+
+
+def _images(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     structs = []
     for blobs in column.chunks:
-        heads = [blob.as_buffer()[:12].to_pybytes() for blob in blobs]
-        paths = [f"{next(named)}.{name}.{extension(head)}" for head in heads]
+        paths = [_path(name, blob) for blob in blobs]
         columns = [blobs, pa.array(paths, pa.string())]
         structs.append(pa.StructArray.from_arrays(columns, fields=list(IMAGE)))
     return pa.chunked_array(structs, type=IMAGE)
 
 
-def _is_blob(kind: pa.DataType) -> bool:
-    return bool(kind == IMAGE or pa.types.is_binary(kind))
-
-
-def _feature(kind: pa.DataType) -> dict[str, Any]:
-    if kind == IMAGE:
-        return {"_type": "Image"}
-    return {"_type": "Value", "dtype": {"float": "float32"}.get(str(kind), str(kind))}
+def _path(name: str, blob: pa.BinaryScalar) -> str | None:
+    return f"{name}.{extension(blob.as_buffer()[:HEAD].to_pybytes())}" if blob.is_valid else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 
 import pyarrow as pa
@@ -17,9 +17,8 @@ import pyarrow.compute as pc
 
 from pipeline import storage
 from pipeline.errors import BugError, RunError
-from pipeline.rows import Chunk, Spent
-from pipeline.sinks import dead, layout, parquet
-from pipeline.sinks import webdataset as tars
+from pipeline.rows import Chunk, PassedOver, Spent
+from pipeline.sinks import dead, layout, parquet, webdataset
 from pipeline.sinks.commits import Commit, PartFile, create_commit, newest
 from pipeline.sinks.layout import ChunkName
 from pipeline.sinks.lease import check_held
@@ -49,7 +48,8 @@ def write_part(output: Output, table: pa.Table, before: Commit | None = None) ->
         pin(output, chunk)
         pin_model(output, table["weights"].to_pylist())
         commit = _written(output, chunk, name, table, before)
-        commit = commit.model_copy(update={k: round(v, 3) for k, v in asdict(spent).items()})
+        seconds = {k: round(v, 3) for k, v in asdict(spent).items()}
+        commit = commit.model_copy(update={**seconds, "passed_over": PassedOver.of(table)})
         commit = merged(before, commit) if before else commit
         try:
             check_held(output)
@@ -94,18 +94,19 @@ def _theirs(output: Output, committed: Commit, before: Commit | None) -> Commit:
 
 
 @dataclass(frozen=True)
-class _Files:
+class Files:
     """Puts the files of one attempt."""
 
     output: Output
     name: ChunkName
-    token: str
+    token: str = field(default_factory=layout.token)
 
-    def put(self, kind: str, data: bytes) -> PartFile:
+    def put(self, kind: str, data: bytes, rows: int) -> PartFile:
+        """Writes the file of `kind`, one of `layout.PARTS`."""
         path = layout.part_path(kind, self.output.run, self.name, self.token)
         storage.put(self.output.fs, f"{self.output.root}/{path}", data)
         digest = blake2b(data, digest_size=16).hexdigest()
-        return PartFile(path=path, bytes=len(data), blake2b=digest)
+        return PartFile(path=path, rows=rows, bytes=len(data), blake2b=digest)
 
 
 def _write_files(
@@ -114,14 +115,14 @@ def _write_files(
     edits, dead_letters, passed = split(output.run, table)
     if planned != len(edits) + len(dead_letters):
         raise BugError(f"{planned} edits were planned, {len(edits) + len(dead_letters)} came")
-    attempt, same = _Files(output, name, layout.token()), output.provenance
+    attempt = Files(output, name)
     files = []
-    if len(edits):
-        files.append(attempt.put("edits", parquet.encode_edits(edits, same)))
-        if output.webdataset:
-            files.append(attempt.put("webdataset", tars.encode(edits, same)))
+    if len(edits) and "parquet" in output.formats:
+        files.append(attempt.put("edits", parquet.encode_edits(edits, output), len(edits)))
+    if len(edits) and "webdataset" in output.formats:
+        files.append(attempt.put("webdataset", webdataset.encode(edits, output), len(edits)))
     if len(dead_letters):
-        files.append(attempt.put("dead", dead.encode(dead_letters, same)))
+        files.append(attempt.put("dead", dead.encode(dead_letters, output), len(dead_letters)))
     ordinals = sorted(set(table["ordinal"].to_pylist()))
     dead_ordinals = sorted(set(dead_letters["ordinal"].to_pylist()))
     return Commit(
@@ -137,32 +138,36 @@ def _write_files(
         passed=len(passed),
         ordinals=runs(ordinals),
         dead_ordinals=runs(dead_ordinals),
-        dead_by_kind=_by_kind(dead_letters),
+        dead_by_kind=by_kind(dead_letters),
         files=files,
         fingerprint=output.fingerprint,
     )
 
 
 def split(run: str, table: pa.Table) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """(edits, with their `id`; dead letters; passed) of a result table."""
+    """(edits, dead letters, passed) of a result table, the first two with their `id` before all.
+
+    Raises BugError where two of a chunk's rows are named alike.
+    """
     failed = pc.is_valid(table["error_kind"])
-    planned = pc.is_valid(table["edit"])
-    edits = table.filter(pc.and_(pc.invert(failed), planned))
-    passed = table.filter(pc.and_(pc.invert(failed), pc.invert(planned)))
-    names = edits.select(["shard", "key", "edit"]).to_pylist()
-    ids = pa.array([layout.sample_id(run, **name) for name in names], pa.string())
-    return edits.add_column(0, "id", ids), table.filter(failed), passed
+    ended = pc.or_(failed, pc.is_valid(table["edit"]))
+    names = table.filter(ended).select(["shard", "key", "edit"]).to_pylist()
+    ids = [layout.sample_id(run, n["shard"], n["key"], n["edit"] or "") for n in names]
+    if len({name.lower() for name in ids}) < len(ids):
+        raise BugError(f"two edits of one chunk share an id: {sorted(ids)}")
+    rows = table.filter(ended).add_column(0, "id", pa.array(ids, pa.string()))
+    dead_rows = pc.is_valid(rows["error_kind"])
+    return rows.filter(pc.invert(dead_rows)), rows.filter(dead_rows), table.filter(pc.invert(ended))
 
 
-def encoded(table: pa.Table, webdataset: bool) -> pa.Table:
+def encoded(output: Output, table: pa.Table) -> pa.Table:
     """`table` itself, after its rows were encoded as `write_part` does, and the bytes let go."""
-    edits, dead_letters, _ = split("00000000", table.replace_schema_metadata(None))
+    edits, dead_letters, _ = split(output.run, table.replace_schema_metadata(None))
     if len(edits):
-        parquet.encode_edits(edits, {})
-        if webdataset:
-            tars.encode(edits, {})
+        for encode in (parquet.encode_edits, webdataset.encode):
+            encode(edits, output)
     if len(dead_letters):
-        dead.encode(dead_letters, {})
+        dead.encode(dead_letters, output)
     return table
 
 
@@ -186,7 +191,8 @@ def _check_planned(table: pa.Table) -> int:
     return sum(planned.values())
 
 
-def _by_kind(dead_letters: pa.Table) -> dict[str, int]:
+def by_kind(dead_letters: pa.Table) -> dict[str, int]:
+    """How many there are of each "stage/kind"."""
     stages = dead_letters["error_stage"].to_pylist()
     kinds = dead_letters["error_kind"].to_pylist()
     counts = Counter(f"{stage}/{kind}" for stage, kind in zip(stages, kinds, strict=True))

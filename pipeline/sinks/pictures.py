@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 _MAGIC = (
-    (b"\xff\xd8\xff", "jpg"),
-    (b"\x89PNG", "png"),
-    (b"GIF8", "gif"),
-    (b"BM", "bmp"),
-    (b"II*\x00", "tiff"),
-    (b"MM\x00*", "tiff"),
+    (0, b"\xff\xd8\xff", "jpg"),
+    (0, b"\x89PNG", "png"),
+    (8, b"WEBP", "webp"),
+    (4, b"ftypavi", "avif"),
+    (4, b"ftypmif1", "avif"),
+    (0, b"GIF8", "gif"),
+    (0, b"BM", "bmp"),
+    (0, b"II*\x00", "tiff"),
+    (0, b"MM\x00*", "tiff"),
+    (0, b"II+\x00", "tiff"),
+    (0, b"MM\x00+", "tiff"),
+    (4, b"jP  ", "jp2"),
+    (0, b"\xff\x4f\xff\x51", "jp2"),
+    *((0, b"P%d" % number, "ppm") for number in range(1, 8)),
 )
+HEAD = 12
+"""Bytes that tell it."""
 
 
 def extension(data: bytes) -> str:
     """Extension that the bytes deserve, without a dot; `bin` where the format is unknown."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "webp"
-    return next((name for magic, name in _MAGIC if data.startswith(magic)), "bin")
+    return next((name for at, magic, name in _MAGIC if data.startswith(magic, at)), "bin")

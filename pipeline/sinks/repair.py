@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from pipeline import storage
 from pipeline.errors import RunError
-from pipeline.sinks import layout
+from pipeline.sinks import layout, webdataset
 from pipeline.sinks.commits import Commit, PartFile, Progress, commit_names, read_each
 from pipeline.sinks.layout import ChunkName
 from pipeline.sinks.output import Output
@@ -51,15 +51,18 @@ def repair(output: Output) -> Iterator[str]:
 
 
 def _without_its_files(output: Output, commit: Commit) -> Iterator[str]:
-    for problem in file_problems(output, commit):
-        # From the last generation down: stopped between two, what is left is still no gap.
-        for generation in range(commit.generation, -1, -1):
-            _put_aside(output, replace(commit.name, generation=generation))
-        yield (
-            f"{problem.partition(';')[0]}; the records of its chunk are put aside as .damaged, "
-            + (f"so the next run does chunk {commit.chunk} of {commit.shard} again")
-        )
+    problem = next(file_problems(output, commit), None)
+    if problem is None:
         return
+    what = problem.partition(";")[0]
+    if commit.removed:
+        yield f"{what}; left as it is: done again, the chunk would bring back what was removed"
+        return
+    # From the last generation down: stopped between two, what is left is still no gap.
+    for generation in range(commit.generation, -1, -1):
+        _put_aside(output, replace(commit.name, generation=generation))
+    again = f"the next run does chunk {commit.chunk} of {commit.shard} again"
+    yield f"{what}; its records are put aside as .damaged; {again}"
 
 
 def _mended(output: Output, progress: Progress, name: ChunkName) -> str:
@@ -73,14 +76,14 @@ def _mended(output: Output, progress: Progress, name: ChunkName) -> str:
         _put_aside(output, name)
         return "put aside as .damaged; the next run does the chunk again"
     before = _read(output, replace(name, generation=name.generation - 1))
-    if before and _all_there(output, before):
+    if before and _all_there(output, before) and _was_replay(output, before, name):
         _put_aside(output, name)
         return "put aside as .damaged; the letters it took are letters again, so replay them"
     rebuilt = _rebuilt(output, before, name) if before else None
     if rebuilt is None:
         return (
-            "cannot be rebuilt, and is left as it is: its edits are in edits/ and count for "
-            "nothing until this record is restored from a copy of the output"
+            "cannot be rebuilt (it was a removal, or files of it are missing), and is left as it "
+            "is: the chunk counts for nothing until a copy of the output gives the record back"
         )
     _overwrite(output, name, rebuilt)
     return "rebuilt from its files and the record before it"
@@ -95,30 +98,53 @@ def _all_there(output: Output, commit: Commit) -> bool:
     return all(output.fs.exists(f"{output.root}/{file.path}") for file in commit.files)
 
 
-def _rebuilt(output: Output, before: Commit, name: ChunkName) -> Commit | None:
-    """The replay's record, where one attempt's files account for every letter of `before`."""
-    attempts: dict[str, list[str]] = defaultdict(list)
+def _files_of(output: Output, name: ChunkName) -> Iterator[tuple[str, str]]:
+    """(token, path) of every file that an attempt at this generation made."""
     for kind in layout.PARTS:
         for part, path in parts(output, kind):
             if ChunkName(part.shard_id, part.chunk, part.generation) == name:
-                attempts[part.token].append(path)
+                yield part.token, path
+
+
+def _was_replay(output: Output, before: Commit, name: ChunkName) -> bool:
+    """Whether the generation is known to be a replay's: it made edits that were not there before.
+
+    A removal makes files that hold less of what was there, or none.
+    """
+    made = [path for _, path in _files_of(output, name) if path.startswith("edits/")]
+    there = {i for file in before.files_of("edits") for i in _ids(output, file.path)}
+    return bool(made) and all(there.isdisjoint(_ids(output, path)) for path in made)
+
+
+def _ids(output: Output, path: str) -> list[str]:
+    data = storage.read(output.fs, f"{output.root}/{path}")
+    ids: list[str] = pq.read_table(BytesIO(data), columns=["id"])["id"].to_pylist()
+    return ids
+
+
+def _rebuilt(output: Output, before: Commit, name: ChunkName) -> Commit | None:
+    """The replay's record, where one attempt's files account for every letter of `before`."""
+    attempts: dict[str, list[str]] = defaultdict(list)
+    for token, path in _files_of(output, name):
+        attempts[token].append(path)
     found = [_of_files(output, before, name, paths) for paths in attempts.values()]
     whole = [commit for commit in found if commit]
     return whole[0] if len(whole) == 1 else None
 
 
 def _of_files(output: Output, before: Commit, name: ChunkName, paths: list[str]) -> Commit | None:
-    files, rows = (
-        [],
-        {kind: pa.table({"ordinal": pa.array([], pa.int64())}) for kind in layout.PARTS},
-    )
+    nothing = pa.table({"ordinal": pa.array([], pa.int64())})
+    files, rows = [], dict.fromkeys(layout.PARTS, nothing)
     for path in paths:
         data = storage.read(output.fs, f"{output.root}/{path}")
         digest = blake2b(data, digest_size=16).hexdigest()
-        file = PartFile(path=path, bytes=len(data), blake2b=digest)
-        files.append(file)
-        if file.kind != "webdataset":
-            rows[file.kind] = pq.read_table(BytesIO(data))
+        kind = path.partition("/")[0]
+        if kind == "webdataset":
+            count = sum(1 for _ in webdataset.samples(data))
+        else:
+            rows[kind] = pq.read_table(BytesIO(data))
+            count = len(rows[kind])
+        files.append(PartFile(path=path, rows=count, bytes=len(data), blake2b=digest))
     edits, dead = rows["edits"], rows["dead"]
     ordinals = {*edits["ordinal"].to_pylist(), *dead["ordinal"].to_pylist()}
     taken = {n for first, last in before.dead_ordinals for n in range(first, last + 1)}
@@ -130,7 +156,7 @@ def _of_files(output: Output, before: Commit, name: ChunkName, paths: list[str])
             "files": [*(file for file in before.files if file.kind != "dead"), *files],
             "written": before.written + len(edits),
             "dead": len(dead),
-            "planned": before.written + len(edits) + len(dead),
+            "planned": before.written + before.removed + len(edits) + len(dead),
             "dead_by_kind": _reasons(dead),
             "dead_ordinals": _runs(dead),
             "fingerprint": (edits if len(edits) else dead)["fingerprint"][0].as_py(),
@@ -194,8 +220,7 @@ def _model(output: Output, progress: Progress) -> Iterator[str]:
             storage.put(output.fs, path, Weights(weights=weights).model_dump_json().encode())
             yield f"{layout.MODEL}: damaged; made anew from {file.path}"
             return
-    _move(output, layout.MODEL, f"{layout.MODEL}.damaged")
-    yield f"{layout.MODEL}: damaged; put aside, for there is no edit yet"
+    yield f"{layout.MODEL}: damaged; left as it is, for no Parquet part tells the weights"
 
 
 def _is(kind: type[BaseModel], output: Output, path: str) -> bool:

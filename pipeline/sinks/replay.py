@@ -3,7 +3,7 @@
 A replay takes, chunk by chunk, the dead letters of chosen kinds and runs them again; `write_part`
 commits what they became, with the chunk's other letters as they were and its edits, as the chunk's
 next generation. Two replays of one chunk make the same generation, so one of them commits. Every
-letter stands in exactly one current part or has become edits: `planned == written + dead` holds
+letter stands in exactly one current part or has become edits: what was planned stays accounted for
 through any number of replays, killed ones too.
 
 Letters of the stage `read` are never replayed: what could not be read is not in the letter.
@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.rows import EDIT_TYPE, PLAN_SCHEMA, READ_SCHEMA, conform
+from pipeline.rows import EDIT_TYPE, PLAN_SCHEMA, READ_SCHEMA, PassedOver, conform
 from pipeline.sinks import dead
 from pipeline.sinks.commits import Commit, read_commits
 from pipeline.sinks.output import Output
@@ -50,12 +50,13 @@ def merged(before: Commit, after: Commit) -> Commit:
         for name in ("written", "model_seconds", "idle_seconds")
     }
     living = [file for file in before.files if file.kind != "dead"]
-    same = {name: getattr(before, name) for name in ("rows", "ordinals", "last")}
+    same = {name: getattr(before, name) for name in ("rows", "ordinals", "last", "passed_over")}
     return after.model_copy(
         update={
             **sums,
             **same,
-            "planned": before.written + after.planned,
+            "planned": before.written + before.removed + after.planned,
+            "removed_ids": before.removed_ids,
             "passed": before.passed + after.passed,
             "files": [*living, *after.files],
         }
@@ -67,8 +68,9 @@ def since(before: Commit, after: Commit) -> Commit:
     sums = ("written", "passed", "model_seconds", "idle_seconds")
     more: dict[str, Any] = {name: getattr(after, name) - getattr(before, name) for name in sums}
     images = sum(last - first + 1 for first, last in before.dead_ordinals)
-    planned = after.planned - before.written
-    return after.model_copy(update={**more, "rows": images, "planned": planned})
+    planned = after.planned - before.written - before.removed
+    counts = {"rows": images, "planned": planned, "removed_ids": [], "passed_over": PassedOver()}
+    return after.model_copy(update={**more, **counts})
 
 
 def load(output: Output, commit: Commit, kinds: Collection[str]) -> tuple[pa.Table, pa.Table]:

@@ -1,24 +1,27 @@
 """Checks a whole output: every part opens, counts add up, checksums hold. Changes nothing.
 
-Streams: it holds one part at a time, and of the rest bitmaps of chunks and ordinals.
+Streams: it holds one part at a time, of its shard 8 bytes an edit, and of the rest bitmaps of
+chunks and ordinals.
 """
 
 from __future__ import annotations
 
 import tarfile
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from io import BytesIO
 from itertools import pairwise
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyroaring import BitMap
 
 from pipeline import storage
-from pipeline.sinks import layout
+from pipeline.sinks import webdataset
 from pipeline.sinks.commits import (
     Commit,
     PartFile,
@@ -41,6 +44,7 @@ class Verification:
     planned: int = 0
     written: int = 0
     dead: int = 0
+    removed: int = 0
     passed: int = 0
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -49,9 +53,11 @@ class Verification:
         """One line for a person."""
         state = f"{len(self.problems)} problems" if self.problems else "all well"
         untidy = f", {len(self.warnings)} warnings" if self.warnings else ""
+        removed = f"removed {self.removed:,}, " if self.removed else ""
         return (
             f"{self.chunks:,} chunks of {self.rows:,} rows: planned {self.planned:,}, "
-            f"written {self.written:,}, dead {self.dead:,}, passed {self.passed:,}; {state}{untidy}"
+            f"written {self.written:,}, dead {self.dead:,}, {removed}passed {self.passed:,}; "
+            f"{state}{untidy}"
         )
 
 
@@ -63,14 +69,19 @@ def verify(output: Output) -> Verification:
     found = Verification()
     progress = load_progress(output, strict=False)  # what is damaged is told below
     ordinals: dict[str, BitMap] = defaultdict(BitMap)
+    ids = _Ids()
     with storage.explained(output.path, "verify"):
         for commit in read_commits(output, found.problems):
-            damage = list(file_problems(output, commit))
+            here: list[str] = []
+            damage = list(file_problems(output, commit, here))
             if damage:
                 # A replay may have superseded the record, and its files, since it was read.
                 commit = newest(output, commit.name) or commit
-                damage = list(file_problems(output, commit))
+                here.clear()
+                damage = list(file_problems(output, commit, here))
             _count(found, commit)
+            found.problems += ids.of_shard(commit.shard)
+            ids.add(here)
             problems = [
                 *_record(output, commit),
                 *damage,
@@ -78,7 +89,7 @@ def verify(output: Output) -> Verification:
                 *_broken_chain(output, commit, found.problems),
             ]
             found.problems += [f"{commit.shard} chunk {commit.chunk}: {p}" for p in problems]
-        found.problems += _gaps(progress, ordinals)
+        found.problems += [*ids.of_shard(""), *_gaps(progress, ordinals)]
         untidy = leftovers(output, progress)
         found.warnings += [f"{path}: left over; the next run removes it" for path in untidy]
         found.warnings += [f"{path}: {_ORPHAN}" for path in orphans(output, progress)]
@@ -88,7 +99,7 @@ def verify(output: Output) -> Verification:
 
 def _count(found: Verification, commit: Commit) -> None:
     found.chunks += 1
-    for name in ("rows", "planned", "written", "dead", "passed"):
+    for name in ("rows", "planned", "written", "dead", "removed", "passed"):
         setattr(found, name, getattr(found, name) + getattr(commit, name))
 
 
@@ -96,8 +107,9 @@ def _record(output: Output, commit: Commit) -> Iterator[str]:
     # A replay may have other settings: they are what mended its rows.
     if not commit.generation and commit.fingerprint != output.fingerprint:
         yield f"fingerprint {commit.fingerprint}, but the run's is {output.fingerprint}"
-    if commit.planned != commit.written + commit.dead:
-        yield f"planned {commit.planned}, written {commit.written}, dead {commit.dead}"
+    if commit.planned != commit.written + commit.dead + commit.removed:
+        removed = f", removed {commit.removed}" if commit.removed else ""
+        yield f"planned {commit.planned}, written {commit.written}, dead {commit.dead}{removed}"
     if sum(commit.dead_by_kind.values()) != commit.dead:
         yield f"{commit.dead} dead letters, but by kind {commit.dead_by_kind}"
     if len(_bitmap(commit.ordinals)) != commit.rows:
@@ -125,7 +137,8 @@ def _broken_chain(output: Output, commit: Commit, damaged: list[str]) -> Iterato
     whole = [found for found in records if isinstance(found, Commit)]
     for before, after in pairwise([*whole, commit]):
         lost = {f.path for f in before.files if f.kind != "dead"} - {f.path for f in after.files}
-        if lost or before.ordinals != after.ordinals:
+        removal = after.removed > before.removed and after.planned == before.planned
+        if (lost and not removal) or before.ordinals != after.ordinals:
             yield f"replay {after.generation} lost edits or rows"
 
 
@@ -140,17 +153,42 @@ def _gaps(progress: Progress, ordinals: dict[str, BitMap]) -> Iterator[str]:
             yield f"{shard}: finished, but {seen.max() + 1 - len(seen)} rows are missing"
 
 
+class _Ids:
+    """Of the shard at hand, 64 bits of each id: 8 bytes an edit, whatever the size of the output.
+
+    Ids of two shards differ by their digests, which hold the shard's name.
+    """
+
+    def __init__(self) -> None:
+        self._shard = ""
+        self._seen = array("Q")
+
+    def of_shard(self, shard: str) -> list[str]:
+        """Problems of the shard before, once another one comes."""
+        if shard == self._shard:
+            return []
+        doubled = len(self._seen) - len(np.unique(np.array(self._seen)))
+        told = [f"{self._shard}: {doubled} ids name more than one row"] if doubled else []
+        self._shard, self._seen = shard, array("Q")
+        return told
+
+    def add(self, names: Iterable[str]) -> None:
+        """Ids of one chunk."""
+        digests = (blake2b(name.lower().encode(), digest_size=8).digest() for name in names)
+        self._seen.extend(int.from_bytes(digest) for digest in digests)
+
+
 _CURE = (
     "put it back from a copy of the output, or `diffedit verify --repair` has the next run do the "
     "chunk again"
 )
 
 
-def file_problems(output: Output, commit: Commit) -> Iterator[str]:
-    """What is wrong with the files of one record."""
-    expected = {"edits": commit.written, "dead": commit.dead}
-    if output.webdataset:
-        expected["webdataset"] = commit.written
+def file_problems(output: Output, commit: Commit, names: list[str] | None = None) -> Iterator[str]:
+    """What is wrong with the files of one record; `names` takes in the ids that they hold."""
+    living = {"parquet": "edits", "webdataset": "webdataset"}
+    expected = {living[name]: commit.written for name in output.formats}
+    expected["dead"] = commit.dead
     ids: dict[str, Counter[str]] = defaultdict(Counter)
     for file in commit.files:
         problem, there = _opened(output, file)
@@ -158,12 +196,17 @@ def file_problems(output: Output, commit: Commit) -> Iterator[str]:
             yield f"{file.path}: {problem}; {_CURE}"
             return
         ids[file.kind] += there
+    there = ids[next(iter(expected))] + ids["dead"]
+    if names is not None:
+        names += there.elements()
+    if removed := there.keys() & set(commit.removed_ids):
+        yield f"{min(removed)} was removed, and is there"
     for kind, rows in expected.items():
         if ids[kind].total() != rows:
             yield f"{ids[kind].total()} rows in {kind}/, but the record says {rows}"
         elif kind != "dead" and rows and max(ids[kind].values()) > 1:
             yield f"an edit is in {kind}/ twice"
-    if output.webdataset and ids["edits"] != ids["webdataset"]:
+    if len(output.formats) > 1 and ids["edits"] != ids["webdataset"]:
         yield "edits/ and webdataset/ do not hold the same edits"
 
 
@@ -177,27 +220,28 @@ def _opened(output: Output, file: PartFile) -> tuple[str | None, Counter[str]]:
     if blake2b(data, digest_size=16).hexdigest() != file.blake2b:
         return "its content is not what was written (checksum)", Counter()
     try:
-        return None, _OPEN[file.kind](data)
+        ids = _OPEN[file.kind](data)
+        wrong = ids.total() != file.rows
+        return f"{ids.total()} rows, but the record says {file.rows}" if wrong else None, ids
     except (pa.ArrowException, tarfile.TarError, EOFError, KeyError, ValueError, OSError) as error:
         return f"cannot be opened ({error})", Counter()
 
 
-def _edit_ids(data: bytes) -> Counter[str]:
+def _row_ids(data: bytes) -> Counter[str]:
     return Counter(pq.read_table(BytesIO(data), columns=["id"])["id"].to_pylist())
 
 
-def _dead_ids(data: bytes) -> Counter[str]:
-    rows = pq.read_table(BytesIO(data), columns=["shard", "key", "edit"]).to_pylist()
-    return Counter(layout.sample_id("", r["shard"], r["key"], r["edit"] or "") for r in rows)
-
-
 def _sample_ids(data: bytes) -> Counter[str]:
-    with tarfile.open(fileobj=BytesIO(data)) as tar:
-        members = Counter(name.partition(".")[0] for name in tar.getnames())
-    odd = [name for name, count in members.items() if count != 4]
-    if odd:
-        raise ValueError(f"sample {odd[0]} has {members[odd[0]]} members, not 4")
-    return Counter(dict.fromkeys(members, 1))
+    ids: Counter[str] = Counter()
+    shape = None
+    for name, members in webdataset.samples(data):
+        shape = shape or members.keys()
+        if members.keys() != shape:
+            raise ValueError(
+                f"sample {name} has the members {sorted(members)}, not {sorted(shape)}"
+            )
+        ids[name] += 1
+    return ids
 
 
-_OPEN = {"edits": _edit_ids, "webdataset": _sample_ids, "dead": _dead_ids}
+_OPEN = {"edits": _row_ids, "webdataset": _sample_ids, "dead": _row_ids}

@@ -1,7 +1,11 @@
-"""Living rows → the bytes of a WebDataset tar shard. Knows no storage and no commit.
+"""Living rows → the bytes of a WebDataset tar shard, and back. Knows no storage and no commit.
 
-A sample has four members: `.source.<ext>`, `.edited.<ext>`, `.mask.png` and `.json` with every
-other column. The bytes depend on the rows alone (no time, no owner).
+The members of a sample have the same names whatever the formats of the pictures in them, for
+readers take the columns of all samples from the first few; the true formats stand in the JSON, and
+decoders go by content. `{id}.jpg` (or `.png`, `.webp` by the run's `image_format`) and `{id}.txt`
+are the edited picture and its target prompt: what trainers on picture and text look for.
+
+The bytes depend on the rows alone (no time, no owner).
 """
 
 from __future__ import annotations
@@ -9,39 +13,115 @@ from __future__ import annotations
 import json
 import math
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
+from pipeline.rows import ERROR
+from pipeline.sinks.output import Output
 from pipeline.sinks.pictures import extension
 
-_OWN = ("chunk", "last", "planned", "error_stage", "error_kind", "error_message")
+Row = dict[str, Any]
+SOURCE, MASK, JSON, TEXT = "source.jpg", "mask.png", "json", "txt"
+
+# The key is the id; the target prompt is the text; the rest is the writer's own.
+_DROPPED = ("shard_version", "chunk", "last", "ordinal", "planned", *ERROR.names)
+# Of the provenance, what these stand for (settings/) and what the id says is not said again.
+_SAID = ("fingerprint", "code_version")
 
 
-def encode(edits: pa.Table, provenance: Mapping[str, str]) -> bytes:
+def encode(edits: pa.Table, output: Output) -> bytes:
     """The shard of `edits`, which is of the result schema with an `id` column before it."""
+    same = {name: output.provenance[name] for name in _SAID}
     sink = BytesIO()
-    with tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for batch in edits.drop_columns(list(_OWN)).to_batches(max_chunksize=1):
-            for name, data in _members(batch.to_pylist()[0], provenance):
-                member = tarfile.TarInfo(name)
+    # Names and sizes fit the plain header, the one that every reader of tars knows.
+    with tarfile.open(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for batch in edits.drop_columns(list(_DROPPED)).to_batches(max_chunksize=1):
+            row = _typed(batch)
+            for ending, data in _members(row, same, output):
+                member = tarfile.TarInfo(f"{row['id']}.{ending}")
                 member.size = len(data)
                 tar.addfile(member, BytesIO(data))
     return sink.getvalue()
 
 
-def _members(row: dict[str, Any], provenance: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
-    key = row["id"]
-    for name, column in (("source", "image"), ("edited", "edited"), ("mask", "mask")):
-        data = row.pop(column)
-        yield f"{key}.{name}.{extension(data)}", data
-    row["columns"] = json.loads(row["columns"] or "{}")
-    values = {name: _finite(value) for name, value in row.items()} | dict(provenance)
-    yield f"{key}.json", json.dumps(values, ensure_ascii=False, sort_keys=True).encode()
+def samples(data: bytes) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """(id, member's ending → content) of each sample of a shard, in order."""
+    key, members = None, {}
+    with tarfile.open(fileobj=BytesIO(data)) as tar:
+        for member in tar:
+            file = tar.extractfile(member)
+            name, _, ending = member.name.partition(".")
+            if key is not None and name != key:
+                yield key, members
+                members = {}
+            key, members[ending] = name, file.read() if file else b""
+    if key is not None:
+        yield key, members
 
 
-def _finite(value: Any) -> Any:
-    # JSON has no NaN and no infinity: a reader in another language would stop at one.
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def rows(data: bytes) -> Iterator[Row]:
+    """Its edits as the Parquet files have them, but for the columns that samples lack."""
+    for name, members in samples(data):
+        said = json.loads(members.pop(JSON))
+        (edited,) = members.keys() - {SOURCE, MASK, TEXT}
+        yield {
+            **said,
+            "id": name,
+            "target_prompt": members[TEXT].decode(),
+            "source": {"bytes": members.get(SOURCE)},
+            "mask": {"bytes": members[MASK]},
+            "edited": {"bytes": members[edited]},
+        }
+
+
+def without(data: bytes, ids: Collection[str]) -> tuple[bytes, int]:
+    """The shard less the samples of `ids`, and how many are left."""
+    sink, left = BytesIO(), set()
+    with (
+        tarfile.open(fileobj=BytesIO(data)) as old,
+        tarfile.open(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT) as new,
+    ):
+        for member in old:
+            name = member.name.partition(".")[0]
+            if name not in ids:
+                new.addfile(member, old.extractfile(member))
+                left.add(name)
+    return sink.getvalue(), len(left)
+
+
+def _typed(batch: pa.RecordBatch) -> Row:
+    """The one row, each column of one JSON type whatever its value."""
+    row: Row = batch.to_pylist()[0]
+    for field in batch.schema:
+        value = row[field.name]
+        if value is None and pa.types.is_string(field.type):
+            row[field.name] = ""  # a null that later becomes text ends readers
+        elif isinstance(value, float):
+            row[field.name] = _finite(value, field.type)
+    return row
+
+
+def _finite(value: float, kind: pa.DataType) -> float | None:
+    # JSON has no NaN and no infinity; and 0.3 is not to be read as 0.30000001192092896.
+    short = float(str(np.float32(value))) if pa.types.is_float32(kind) else value
+    return short if math.isfinite(short) else None
+
+
+def _members(
+    row: Row, same: Mapping[str, str | int], output: Output
+) -> Iterator[tuple[str, bytes]]:
+    source, edited = row["image"], row["edited"]
+    if output.source:
+        yield SOURCE, source
+    yield MASK, row["mask"]
+    left = ("id", "image", "edited", "mask", "target_prompt")
+    values = {name: value for name, value in row.items() if name not in left}
+    formats = {"source_format": extension(source), "edited_format": extension(edited)}
+    said = json.dumps({**values, **formats, **same}, ensure_ascii=False, separators=(",", ":"))
+    yield JSON, said.encode()
+    yield TEXT, row["target_prompt"].encode()
+    yield output.ending, edited

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -12,11 +12,15 @@ import pyarrow as pa
 from pyroaring import BitMap
 
 from pipeline.errors import BugError, RowError, RunError, UsageError
-from pipeline.rows import READ_SCHEMA
+from pipeline.rows import READ_SCHEMA, PassedOver
+from pipeline.sources import _text
 from pipeline.sources._shard import Member, Shard, Source
 
-LOOK = 16
-"""Members looked at for the columns that a rule needs."""
+LOOK, LOOK_AGAIN = 16, 256
+"""Members of a shard looked at for the columns that a rule needs; of a lone shard."""
+LOOK_SHARDS = 8
+AMISS = ("missing_column", "ambiguous_column", "wrong_type")
+"""Kinds of errors of a whole shard that come of the config, if every shard has them."""
 
 
 def chunks(
@@ -28,7 +32,7 @@ def chunks(
     are held. Keys come out unique in the shard: one that returns is `repeated_key`, its key made
     unique by its ordinal. Raises RunError where the storage fails in spite of retries.
     """
-    members = islice(_unique(_read(source, shard)), limit)
+    members = islice(_unique(read_members(source, shard)), limit)
     ahead = next(members)
     for index in range(2**31):
         wanted = index not in done
@@ -47,22 +51,44 @@ def chunks(
         ahead = following
 
 
-def require_columns(source: Source, shard: Shard, names: Iterable[str]) -> None:
-    """Raises UsageError where a column of `names` is in none of the first members read.
+def require_columns(source: Source, shards: Sequence[Shard], names: Iterable[str]) -> None:
+    """Raises UsageError where none of the shards looked at has all columns of `names`.
 
-    Also raises it where `shard` lacks a column that the source itself reads.
+    Also raises it where each lacks a column that the source itself reads. A shard that cannot be
+    read says nothing: what is wrong with the first is judged as in any other, by its rows.
     """
-    first = list(islice(_read(source, shard), LOOK))
-    if first[0].error and first[0].error.kind in ("missing_column", "wrong_type"):
-        raise UsageError(f"{shard.path}: {first[0].error.message}")
-    there = sorted({name for member in first for name in member.columns})
-    missing = sorted(set(names) - set(there))
-    if missing and any(member.error is None for member in first):
-        has = ", ".join(there) or "none"
-        raise UsageError(f"{shard.path}: no column {', '.join(missing)}; its columns: {has}")
+    looked = shards[:: -(-len(shards) // LOOK_SHARDS)]
+    complaints = []
+    for shard in looked:
+        number = LOOK if len(looked) > 1 else LOOK_AGAIN
+        complaint = _complaint(islice(read_members(source, shard), number), set(names))
+        if complaint == "":
+            return
+        if complaint:
+            complaints.append(f"{shard.path}: {complaint}")
+    if complaints:
+        raise UsageError(complaints[0])
 
 
-def _read(source: Source, shard: Shard) -> Iterator[Member]:
+def _complaint(members: Iterable[Member], names: set[str]) -> str | None:
+    """What is amiss with the columns of one shard's members; '': nothing; None: they do not say."""
+    there: set[str] = set()
+    living = False
+    for member in members:
+        if member.key == "(shard)" and member.error and member.error.kind in AMISS:
+            return member.error.message
+        living = living or member.error is None
+        there.update(member.columns)
+        if living and names <= there:
+            return ""
+    if not living:
+        return None
+    lacking, has = ", ".join(sorted(names - there)), ", ".join(sorted(there)) or "none"
+    return f"no column {lacking}; its columns: {has}"
+
+
+def read_members(source: Source, shard: Shard) -> Iterator[Member]:
+    """The members of `shard`. Raises RunError where the storage fails, or the shard changed."""
     try:
         for ordinal, member in enumerate(source.members(shard)):
             if member.ordinal != ordinal:
@@ -90,6 +116,10 @@ def _seen(key: str, seen: set[int]) -> bool:
     return before
 
 
+def _storable(message: str) -> str:
+    return _text.clean(_text.utf8(message))  # names stand in it as they are in the input
+
+
 def _table(shard: Shard, index: int, members: list[Member], last: bool) -> pa.Table:
     rows = [
         {
@@ -104,9 +134,15 @@ def _table(shard: Shard, index: int, members: list[Member], last: bool) -> pa.Ta
             "columns": json.dumps(member.columns, ensure_ascii=False, allow_nan=False),
             "error_stage": "read" if member.error else None,
             "error_kind": member.error.kind if member.error else None,
-            "error_message": member.error.message if member.error else None,
+            # It may tell names as they are in the input.
+            "error_message": _text.clean(_text.utf8(member.error.message))
+            if member.error
+            else None,
         }
         for member in members
     ]
     columns = [pa.array([row[f.name] for row in rows], f.type) for f in READ_SCHEMA]
-    return pa.table(columns, schema=READ_SCHEMA)
+    passed = PassedOver()
+    for member in members:
+        passed.merge(member.passed)
+    return passed.noted(pa.table(columns, schema=READ_SCHEMA))

@@ -1,22 +1,19 @@
-"""Where shards lie: settings that every source has, listing, and opening. Knows no format."""
+"""What every source is told of its files, and how one is opened and pinned. Knows no format."""
 
 from __future__ import annotations
 
 import hashlib
-import posixpath
+import os
 import random
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from fsspec.core import has_magic
 from pydantic import Field
 
-from pipeline.errors import UsageError
 from pipeline.section import Section
-from pipeline.sources._shard import Shard
-from pipeline.storage import Storage, connect, explained
+from pipeline.sources import _text
+from pipeline.storage import Storage, connect
 
 T = TypeVar("T")
 Info = dict[str, Any]
@@ -46,61 +43,15 @@ class StorageFailed(OSError):
         self.permanent = permanent  # not there, or not allowed
 
 
-def list_files(files: Files) -> tuple[str, list[Info]]:
-    """The folder that paths are relative to, and fsspec's info of each file, sorted by path.
+class Changed(StorageFailed):
+    """A file is not the one that was listed any more."""
 
-    Hidden files and folders are left out. Raises UsageError where nothing can be listed.
-    """
-    fs, root = connect(files.path, files.storage)
-    with explained(files.path, "read the input"):
-        if has_magic(root) and not fs.exists(root):
-            fixed = root[: next(i for i, c in enumerate(root) if c in "*?[")]
-            base, found = posixpath.dirname(fixed), fs.glob(root, detail=True)
-        elif fs.info(root)["type"] == "file":
-            base, found = posixpath.dirname(root), {root: fs.info(root)}
-        else:
-            base, found = root, fs.find(root, detail=True)
-    infos = [i for i in found.values() if _is_file(i) and not _hidden(i["name"], base)]
-    return base, sorted(infos, key=lambda info: str(info["name"]))
-
-
-def list_folder(files: Files, folder: str) -> list[Info]:
-    """fsspec's info of each file right in `folder` (a path inside the filesystem), sorted.
-
-    Raises StorageFailed.
-    """
-    fs, _ = connect(files.path, files.storage)
-    found = retried(folder, lambda: fs.ls(folder, detail=True))
-    infos = [i for i in found if _is_file(i) and not _hidden(i["name"], folder)]
-    return sorted(infos, key=lambda info: str(info["name"]))
-
-
-def list_shards(files: Files, endings: tuple[str, ...]) -> list[Shard]:
-    """One shard a file with one of `endings`. Raises UsageError where there is none."""
-    base, infos = list_files(files)
-    shards = [
-        Shard(relative(i["name"], base), i["name"], int(i["size"]), digest([stamp(i)]))
-        for i in infos
-        if i["name"].lower().endswith(endings)
-    ]
-    if not shards:
-        raise nothing_found(files, infos, "shards", endings)
-    return shards
-
-
-def nothing_found(
-    files: Files, infos: Iterable[Info], what: str, endings: tuple[str, ...]
-) -> UsageError:
-    """The error that tells which endings were looked for and which are there."""
-    there = Counter(posixpath.splitext(i["name"])[1].lower() or "no ending" for i in infos)
-    listed = ", ".join(f"{n} × {ending}" for ending, n in there.most_common(5)) or "no files"
-    wanted = ", ".join(endings)
-    return UsageError(f"{files.path}: no {what} ({wanted}) there; found: {listed}")
-
-
-def relative(name: str, base: str) -> str:
-    """`name` without the folder `base`, '/' separated."""
-    return name[len(base) :].lstrip("/")
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{_text.printable(name)} changed while it was read; nothing of the new content was "
+            "committed; run again when nobody writes there",
+            permanent=True,
+        )
 
 
 def stamp(info: Info) -> str:
@@ -108,9 +59,19 @@ def stamp(info: Info) -> str:
     return f"{info['size']}-{info.get('ETag') or int(info.get('mtime', 0))}"
 
 
+def exact(info: Info) -> str:
+    """As `stamp`, but with all of the mtime that there is: another content has another."""
+    return _state(info["size"], info.get("ETag") or float(info.get("mtime", 0)))
+
+
+def _state(size: int, mark: str | float) -> str:
+    return f"{size}-{mark.strip(chr(34)) if isinstance(mark, str) else repr(mark)}"
+
+
 def digest(stamps: Iterable[str]) -> str:
     """8 hex digits of a list of stamps."""
-    return hashlib.blake2b("\n".join(stamps).encode(), digest_size=4).hexdigest()
+    told = "\n".join(stamps).encode("utf-8", "surrogateescape")
+    return hashlib.blake2b(told, digest_size=4).hexdigest()
 
 
 def retried(path: str, act: Callable[[], T]) -> T:
@@ -118,12 +79,14 @@ def retried(path: str, act: Callable[[], T]) -> T:
     for pause in (0.5, 1.0, 2.0, 4.0, None):
         try:
             return act()
+        except Changed:
+            raise
         except Exception as error:
             # Clients raise their own kinds too (botocore, aiohttp): all mean the storage failed.
             permanent = isinstance(error, FileNotFoundError | PermissionError)
             if permanent or pause is None:
                 reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-                raise StorageFailed(f"{path}: {reason}", permanent) from error
+                raise StorageFailed(f"{_text.printable(path)}: {reason}", permanent) from error
         time.sleep(pause * random.uniform(0.5, 1))
     raise AssertionError("the last try returns or raises")
 
@@ -133,13 +96,18 @@ class ShardFile:
 
     What fails for good is `StorageFailed`. So a reader of a format can tell a failing storage from
     bad content (a dead letter), though tarfile and pyarrow raise OSError for either.
+
+    With a `pin` (see `exact`), what is read is what was listed: a file of another state raises
+    `Changed` when it is opened, and after any read that another content may have got into. On S3
+    each reply is held against the ETag, for not every server heeds If-Match.
     """
 
     mode = "rb"
 
-    def __init__(self, files: Files, url: str) -> None:
+    def __init__(self, files: Files, url: str, pin: str = "") -> None:
         self._fs, _ = connect(files.path, files.storage)
         self._url = url
+        self._pin = pin
         self._at = 0
         self._file: Any = None
         self.seek(0)
@@ -178,9 +146,11 @@ class ShardFile:
         def once() -> T:
             if self._file is None:
                 self._file = self._fs.open(self._url, "rb", block_size=READ_AHEAD)
+                self._check_pin()
                 self._file.seek(self._at)
             try:
                 result = act(self._file)
+                self._check_pin()
                 self._at = int(self._file.tell())
             except Exception:
                 self._file = None
@@ -189,11 +159,15 @@ class ShardFile:
 
         return retried(self._url, once)
 
-
-def _is_file(info: Info) -> bool:
-    # fsspec calls a linked file "other"; caches of data sets are full of links.
-    return info["type"] == "file" or bool(info.get("islink"))
-
-
-def _hidden(name: str, base: str) -> bool:
-    return any(part.startswith(".") for part in relative(name, base).split("/"))
+    def _check_pin(self) -> None:
+        if not self._pin:
+            return
+        details = getattr(self._file, "details", None)
+        if details is not None:
+            now = _state(details["size"], details.get("ETag") or 0.0)
+        else:
+            found = os.fstat(self._file.fileno())
+            now = _state(found.st_size, found.st_mtime)
+        if now != self._pin:
+            self._file = None
+            raise Changed(self._url)

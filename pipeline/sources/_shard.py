@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from pipeline.errors import RowError
+from pipeline.rows import PassedOver
 
 
 @dataclass(frozen=True)
 class Shard:
     """One file (or folder of images): the unit of parallel reading."""
 
-    path: str  # relative to input.path, '/' separated: names the shard in every output
+    path: str  # relative to input.path, '/' separated, printable: names the shard in every output
     url: str  # what the source's filesystem opens
     size: int  # bytes (folder: of all its images), for estimates and progress
     version: str  # short: size or listing digest; another version is another content
+    pin: str = ""  # the content as it was listed, as exactly as the storage tells; never stored
+    rows: int | None = None  # images, where the listing tells
+    tables: tuple[str, ...] = ()  # of a folder: metadata tables in folders above it, nearest first
+    tells: tuple[str, ...] = ()  # of all its tables: those whose rows without a folder it tells
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What lies below input.path."""
+
+    shards: list[Shard]  # sorted by path
+    passed: PassedOver  # every other file
 
 
 @dataclass(frozen=True)
@@ -29,17 +42,47 @@ class Member:
     caption: str | None
     columns: dict[str, Any] = field(default_factory=dict)  # every other column, JSON-able
     error: RowError | None = None
+    share: float | None = None  # of the shard that ends with it, 0..1; None: not known
+    passed: PassedOver | None = None  # files in the shard, up to here, that are no member's
 
 
 class Source(Protocol):
     """A dataset format over fsspec."""
 
-    def shards(self) -> list[Shard]:
-        """Every shard, sorted by path. Raises UsageError where there is none, or no access."""
+    def listing(self) -> Listing:
+        """Every shard, and what was passed over. Raises UsageError where there is no shard."""
 
     def members(self, shard: Shard) -> Iterator[Member]:
         """Streams a shard's members in order, at least one; holds about one member at a time.
 
         What is wrong with a member, or with the rest of a shard, is a Member with `error`: bad
-        input never raises. Raises OSError where the storage fails in spite of retries.
+        input never raises. Where an image has several captions, each is a member (`each_caption`).
+        Raises OSError where the storage fails in spite of retries, or the shard is not the one
+        that was listed any more.
         """
+
+
+def numbered(members: Iterable[Member]) -> Iterator[Member]:
+    """`members` with their ordinals."""
+    for ordinal, member in enumerate(members):
+        yield replace(member, ordinal=ordinal)
+
+
+def unnumbered(key: str, image: bytes | None = None, **rest: Any) -> Member:
+    """A member that `numbered` will give its ordinal."""
+    return Member(-1, key, image, rest.pop("caption", None), **rest)
+
+
+def each_caption(member: Member, captions: Iterable[str]) -> Iterator[Member]:
+    """`member` once for each of its captions; once if it has none."""
+    each = [replace(member, caption=caption) for caption in captions]
+    yield from told_apart(each or [member])
+
+
+def told_apart(members: Iterable[Member]) -> Iterator[Member]:
+    """Members of one image: the second's key ends in #2 …"""
+    for number, member in enumerate(members, 1):
+        if number == 1:
+            yield member
+        else:
+            yield replace(member, key=f"{member.key}#{number}", passed=None)

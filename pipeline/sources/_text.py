@@ -7,7 +7,6 @@ import json
 import math
 import re
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from typing import Any
 
 from pipeline.errors import RowError
@@ -15,6 +14,8 @@ from pipeline.errors import RowError
 MAX_TEXT = 1 << 20
 """Bytes of a caption or JSON file; a larger one is `too_large`."""
 MAX_KEY = 200
+MAX_CAPTIONS = 100
+"""Of one image; each is a row."""
 
 _UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -38,22 +39,53 @@ def decoded(data: bytes, name: str) -> str:
         raise RowError("not_utf8", f"{name}: not UTF-8 text ({at}); convert it") from error
 
 
-def caption(value: Any) -> str | None:
-    """A caption column's value as text; None where it is missing or blank.
+def captions(value: Any) -> list[str]:
+    """A caption column's value (text, UTF-8 bytes, a number, or a list of them) as texts.
 
-    Raises RowError `wrong_type` where it is neither text nor a number.
+    Blank ones, nulls and NaN are left out. Raises RowError `wrong_type`, `not_utf8`, `too_large`
+    or `too_many_captions`.
     """
-    if value is None:
-        return None
-    if not isinstance(value, str | int | float):
+    values = value if isinstance(value, list | tuple) else [value]
+    texts = [text for text in map(_caption, values) if text]
+    if len(texts) > MAX_CAPTIONS:
+        message = f"{len(texts):,} captions of one image; allowed: {MAX_CAPTIONS}"
+        raise RowError("too_many_captions", message)
+    return texts
+
+
+def _caption(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bytes):
+        return decoded(value, "the caption").strip()
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise RowError("wrong_type", f"the caption is a {type(value).__name__}; expected text")
-    return clean(str(value)).strip() or None
+    return clean(str(value)).strip()
+
+
+def lfs_pointer(data: bytes) -> bool:
+    """Whether Git left a pointer in place of the file's content."""
+    return data[:200].startswith(b"version https://git-lfs.github.com/spec/")
+
+
+POINTER = "a Git LFS pointer in place of the file; run `git lfs pull`"
+
+
+def utf8(name: str) -> str:
+    """A file's name, bytes in it that are not UTF-8 told as escapes."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def printable(name: str) -> str:
+    """As `utf8`, control characters too."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in utf8(name)
+    )
 
 
 def key(name: str) -> str:
     """`name` as a printable key of at most 200 characters; different names stay different."""
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    text = printable(name)
     if len(text) <= MAX_KEY:
         return text
     digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
@@ -76,7 +108,7 @@ def json_object(data: bytes, name: str) -> dict[str, Any]:
 
 
 def jsonable(value: Any) -> Any:
-    """`value` as JSON can hold it: dates in ISO 8601, NaN and infinities null, bytes dropped."""
+    """`value` as JSON can hold it: dates in ISO 8601, NaN and infinities null, else its text."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, dict):
@@ -89,6 +121,10 @@ def jsonable(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
-    if isinstance(value, Decimal):
-        return str(value)
-    return value if isinstance(value, int | None) else None
+    if isinstance(value, int | None):
+        return value
+    if isinstance(value, bytes):
+        return clean(value.decode("utf-8", "backslashreplace"))
+    if hasattr(value, "tolist"):  # NumPy's scalars and arrays
+        return jsonable(value.tolist())
+    return clean(str(value))

@@ -1,40 +1,49 @@
-"""Folders of image files with captions in metadata.jsonl, metadata.csv or sidecar .txt files.
+"""Folders of image files with captions in a metadata table or in sidecar files.
 
-One shard a folder that holds images. Knows no other source's format.
+One shard a folder that holds images. A table (metadata.jsonl, .csv or .parquet, as Hugging Face's
+imagefolder has them) may stand beside the images or above their folder; each of its rows is a row,
+also where several name one image. Without one, the caption is in a .txt, .caption or .json of the
+image's name. Knows no other source's format.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import posixpath
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from itertools import groupby
 from typing import Any, Literal
 
 from pydantic import Field
 
 from pipeline.errors import RowError, UsageError
+from pipeline.rows import PassedOver
 from pipeline.sources import _text
+from pipeline.sources._beside import CAPTIONS, Beside, Row, table_of
 from pipeline.sources._files import (
+    Changed,
     Files,
     Info,
     ShardFile,
     StorageFailed,
     digest,
-    list_files,
-    list_folder,
-    nothing_found,
-    relative,
+    exact,
     stamp,
 )
-from pipeline.sources._shard import Member, Shard
+from pipeline.sources._listing import info_of, list_files, list_folder, nothing_found, relative
+from pipeline.sources._names import PICTURES, folded, is_picture
+from pipeline.sources._shard import (
+    Listing,
+    Member,
+    Shard,
+    numbered,
+    told_apart,
+    unnumbered,
+)
 from pipeline.storage import connect
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-TABLES = ("metadata.jsonl", "metadata.csv")
+NO_PICTURES = "a metadata table without pictures beside it or below"
 
 
 class Config(Files):
@@ -42,7 +51,7 @@ class Config(Files):
 
     type: Literal["folder"] = "folder"
     caption: str = Field(
-        "caption", description="Column of captions in metadata.jsonl or .csv beside the images."
+        "caption", description="Captions: column of the metadata table, or key of a .json sidecar."
     )
 
 
@@ -53,135 +62,201 @@ def build(config: Config) -> Folder:
 
 @dataclass(frozen=True)
 class Folder:
-    """See `_shard.Source`. A folder's version is a digest of its listing."""
+    """See `_shard.Source`. A folder's version is a digest of its listing and the tables above."""
 
     config: Config
 
-    def shards(self) -> list[Shard]:
-        base, infos = list_files(self.config)
+    def listing(self) -> Listing:
+        passed = PassedOver()
+        base, infos = list_files(self.config, passed)
         if base != connect(self.config.path, self.config.storage)[1]:
             raise UsageError(f"{self.config.path}: type folder reads a folder; give its path")
-        shards = [_shard(folder, files, base) for folder, files in _by_folder(infos)]
-        with_images = [shard for shard in shards if shard.size]
-        if not with_images:
-            raise nothing_found(self.config, infos, "images", ENDINGS)
-        return sorted(with_images, key=lambda shard: shard.path)
+        folders = _by_folder(infos)
+        tables = {name: table for name, files in folders.items() if (table := table_of(files))}
+        shards = [
+            _shard(name, files, _above(name, tables, base), base)
+            for name, files in folders.items()
+            if any(is_picture(info["name"]) for info in files)
+        ]
+        _count_passed(folders, shards, base, passed)
+        if not shards:
+            raise nothing_found(self.config, infos, "images", PICTURES, passed)
+        return Listing(_with_tells(sorted(shards, key=lambda shard: shard.path)), passed)
 
     def members(self, shard: Shard) -> Iterator[Member]:
+        return numbered(self._members(shard))
+
+    def _members(self, shard: Shard) -> Iterator[Member]:
+        files, beside = self._looked_at(shard)
+        for index, name in enumerate(beside.pictures, 1):
+            for member in self._picture(name, files, beside):
+                yield replace(member, share=index / len(beside.pictures))
+        for member in beside.told:
+            yield replace(member, share=1.0)
+
+    def _looked_at(self, shard: Shard) -> tuple[dict[str, Info], Beside]:
+        """What lies in the folder, and what is said there and in the tables above of its pictures.
+
+        Raises Changed where that is not what was listed.
+        """
         infos = list_folder(self.config, shard.url)
-        if _version(infos) != shard.version:
-            changed = f"{shard.path}: the folder changed while it was read; run again"
-            raise StorageFailed(changed, permanent=True)
+        above = [info_of(self.config, url) for url in shard.tables]
+        changed = _version(infos, above) != shard.version
+        if changed or (shard.pin and _pin(infos, above) != shard.pin):
+            raise Changed(f"{shard.path}: the folder")
         files = {posixpath.basename(info["name"]): info for info in infos}
-        table = self._table(files)
-        ordinal = 0
-        for name in filter(_is_image, files):
-            yield self._image(name, files, table, ordinal)
-            ordinal += 1
-        for name, row in sorted(table.rows.items()):
-            lost = RowError("no_image", f"{table.name} names {name!r}, which is not in the folder")
-            yield Member(ordinal, _text.key(name), None, None, row, lost)
-            ordinal += 1
-        if table.error:
-            yield Member(ordinal, f"({table.name})", None, None, error=table.error)
+        beside = Beside(files)
+        own = table_of(infos)
+        for table in [own, *above] if own else above:
+            tells = table is own or table["name"] in shard.tells
+            self._read_table(table, shard, beside, tells)
+        return files, beside
 
-    def _image(self, name: str, files: dict[str, Info], table: _Table, ordinal: int) -> Member:
-        row = table.rows.pop(name, {})
-        image: bytes | None = None
-        caption: str | None = None
-        error: RowError | None = None
+    def _read_table(self, table: Info, shard: Shard, beside: Beside, tells: bool) -> None:
+        folder, name = posixpath.split(table["name"])
+        with ShardFile(self.config, table["name"], exact(table)) as file:
+            data = file.read()
+        others = cache(partial(_folders_below, self.config, folder)) if tells else None
+        beside.read_table(name, data, folded(relative(shard.url, folder)), others)
+
+    def _picture(self, name: str, files: Mapping[str, Info], beside: Beside) -> Iterator[Member]:
+        member = unnumbered(_text.key(name))
         try:
-            image = self._read(files[name], self.config.max_bytes)
-            written = row.get(self.config.caption) if table.name else self._sidecar(name, files)
-            caption = _text.caption(written)
-        except RowError as bad:
-            error = bad
-        return Member(ordinal, _text.key(name), image, caption, row, error)
+            member = replace(member, image=self._read(files[name], self.config.max_bytes))
+        except RowError as error:
+            member = replace(member, error=error)
+        yield from told_apart(
+            captioned
+            for row in beside.rows.get(name) or [{}]
+            for captioned in self._captioned(name, replace(member, columns=row), files, beside)
+        )
 
-    def _sidecar(self, name: str, files: dict[str, Info]) -> str | None:
-        text = posixpath.splitext(name)[0] + ".txt"
-        if text not in files:
-            return None
-        return _text.decoded(self._read(files[text], _text.MAX_TEXT), text)
+    def _captioned(
+        self, name: str, member: Member, files: Mapping[str, Info], beside: Beside
+    ) -> Iterator[Member]:
+        row, captions = member.columns, list[str]()
+        try:
+            captions = _text.captions(row.get(self.config.caption))
+            if not captions:
+                more, written = self._sidecar(name, files, beside)
+                captions = _text.captions(written)
+                member = replace(member, columns={**more, **row})
+            if not captions and not row and beside.broken:
+                raise beside.broken
+        except RowError as error:
+            member = replace(member, error=member.error or error)
+        yield from (replace(member, caption=caption) for caption in captions)
+        if not captions:
+            yield member
+
+    def _sidecar(self, name: str, files: Mapping[str, Info], beside: Beside) -> tuple[Row, Any]:
+        """Columns and caption of the files beside a picture."""
+        for ending in CAPTIONS:
+            if found := beside.sidecar(name, ending):
+                data = self._read(files[found], _text.MAX_TEXT)
+                return {}, _text.decoded(data, found)
+        found = beside.sidecar(name, ".json")
+        if not found:
+            return {}, None
+        row = _text.json_object(self._read(files[found], _text.MAX_TEXT), found)
+        return row, row.get(self.config.caption)
 
     def _read(self, info: Info, allowed: int) -> bytes:
         name = posixpath.basename(info["name"])
         if info["size"] > allowed:
             raise RowError("too_large", f"{name}: {info['size']:,} bytes; allowed: {allowed:,}")
         try:
-            with ShardFile(self.config, info["name"]) as file:
-                return file.read()
+            with ShardFile(self.config, info["name"], exact(info)) as file:
+                data = file.read()
+        except Changed:
+            raise
         except StorageFailed as error:
+            if isinstance(error.__cause__, FileNotFoundError):  # it was listed a moment ago
+                raise Changed(info["name"]) from error
             if not error.permanent:
                 raise
             raise RowError("unreadable", f"{name}: cannot be opened: {error}") from error
-
-    def _table(self, files: dict[str, Info]) -> _Table:
-        for name in TABLES:
-            if name in files:
-                with ShardFile(self.config, files[name]["name"]) as file:
-                    return _parsed(name, file.read())
-        return _Table()
+        if _text.lfs_pointer(data):
+            raise RowError("lfs_pointer", f"{name}: {_text.POINTER}")
+        return data
 
 
-@dataclass
-class _Table:
-    """What metadata.jsonl or metadata.csv says, by file name; no name: there is none."""
-
-    name: str = ""
-    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
-    error: RowError | None = None
-
-
-def _parsed(name: str, data: bytes) -> _Table:
-    table = _Table(name)
-    lines = _jsonl(data) if name.endswith(".jsonl") else _csv(data)
-    number = 1
-    try:
-        for number, row in lines:
-            file_name = row.get("file_name")
-            if not file_name or not isinstance(file_name, str):
-                raise RowError("bad_metadata", f"{name}, line {number}: no text in file_name")
-            table.rows[file_name.removeprefix("./")] = row
-    except RowError as error:
-        table.error = error
-    except (ValueError, RecursionError, csv.Error) as error:
-        message = f"{name}: unreadable after line {number}: {error}; its images have no caption"
-        table.error = RowError("bad_metadata", message)
-    return table
-
-
-def _jsonl(data: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(data.decode("utf-8-sig").split("\n"), 1):
-        if line.strip():
-            row = json.loads(line)
-            if not isinstance(row, dict):
-                raise RowError("bad_metadata", f"line {number}: expected a JSON object")
-            yield number, {_text.clean(str(k)): _text.jsonable(v) for k, v in row.items()}
-
-
-def _csv(data: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
-    reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
-    for row in reader:
-        named = {k: v for k, v in row.items() if k is not None}
-        yield reader.line_num, {_text.clean(k): _text.jsonable(v) for k, v in named.items()}
-
-
-def _by_folder(infos: Sequence[Info]) -> list[tuple[str, list[Info]]]:
+def _by_folder(infos: Sequence[Info]) -> dict[str, list[Info]]:
     def folder(info: Info) -> str:
         return posixpath.dirname(str(info["name"]))
 
-    return [(name, list(files)) for name, files in groupby(sorted(infos, key=folder), folder)]
+    return {name: list(files) for name, files in groupby(sorted(infos, key=folder), folder)}
 
 
-def _shard(folder: str, infos: Sequence[Info], base: str) -> Shard:
-    size = sum(int(info["size"]) for info in infos if _is_image(info["name"]))
-    return Shard(relative(folder, base) or ".", folder, size, _version(infos))
+def _above(folder: str, tables: Mapping[str, Info], base: str) -> list[Info]:
+    """Tables in the folders above `folder`, nearest first, up to the input's own."""
+    found = []
+    while len(folder) > len(base) and folder != posixpath.dirname(folder):
+        folder = posixpath.dirname(folder)
+        if folder in tables:
+            found.append(tables[folder])
+    return found
 
 
-def _version(infos: Sequence[Info]) -> str:
-    return digest(f"{posixpath.basename(info['name'])}:{stamp(info)}" for info in infos)
+def _shard(folder: str, infos: Sequence[Info], above: Sequence[Info], base: str) -> Shard:
+    pictures = [int(info["size"]) for info in infos if is_picture(info["name"])]
+    return Shard(
+        path=_text.utf8(relative(folder, base)) or ".",
+        url=folder,
+        size=sum(pictures),
+        version=_version(infos, above),
+        pin=_pin(infos, above),
+        rows=len(pictures),
+        tables=tuple(info["name"] for info in above),
+    )
 
 
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(ENDINGS)
+def _with_tells(shards: Sequence[Shard]) -> list[Shard]:
+    """Of the shards below a table the first tells of its rows that belong to none of them."""
+    urls, told = {shard.url for shard in shards}, set[str]()
+    made = []
+    for shard in shards:
+        # A table beside pictures is told of by their shard.
+        first = [
+            url for url in shard.tables if url not in told and posixpath.dirname(url) not in urls
+        ]
+        made.append(replace(shard, tells=tuple(first)))
+        told.update(first)
+    return made
+
+
+def _version(infos: Sequence[Info], above: Sequence[Info]) -> str:
+    # Not by whole paths: a folder that is moved as it is stays the same.
+    names = [posixpath.basename(info["name"]) for info in infos]
+    names += [f"../{posixpath.basename(info['name'])}" for info in above]
+    return digest(f"{n}:{stamp(i)}" for n, i in zip(names, [*infos, *above], strict=True))
+
+
+def _pin(infos: Sequence[Info], above: Sequence[Info]) -> str:
+    return digest(f"{info['name']}:{exact(info)}" for info in [*infos, *above])
+
+
+def _folders_below(config: Config, folder: str) -> Collection[str]:
+    """Folders below `folder` that hold pictures, as `folded` has them."""
+    _, infos = list_files(config, PassedOver(), below=folder)
+    pictures = [str(info["name"]) for info in infos if is_picture(info["name"])]
+    return {folded(relative(posixpath.dirname(name), folder)) for name in pictures}
+
+
+def _count_passed(
+    folders: Mapping[str, Sequence[Info]], shards: Sequence[Shard], base: str, passed: PassedOver
+) -> None:
+    """Counts what is neither a picture nor says anything of one."""
+    urls = [shard.url for shard in shards]
+    for folder, infos in folders.items():
+        beside = Beside(posixpath.basename(info["name"]) for info in infos)
+        table = table_of(infos)
+        for info in infos:
+            name = posixpath.basename(info["name"])
+            why = beside.why_unused(name)
+            if info is table:
+                below = f"{folder.rstrip('/')}/"
+                used = any(url == folder or url.startswith(below) for url in urls)
+                why = None if used else NO_PICTURES
+            if why:
+                passed.add(_text.printable(relative(info["name"], base)), why)

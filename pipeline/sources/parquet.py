@@ -1,25 +1,28 @@
 """Parquet files with an image column (bytes, or a struct with bytes as Hugging Face writes it).
 
-Knows nothing of what the columns mean but image, caption and key. Streams one page at a time, but
-most writers put a whole row group of images in one page: groups of some 100 rows keep memory low.
+Knows nothing of what the columns mean but image, caption and key; folders named `label=cat` are a
+column too. Streams one page at a time, but most writers put a whole row group of images in one
+page: groups of some 100 rows keep memory low.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
 from pipeline.errors import RowError
-from pipeline.sources import _text
-from pipeline.sources._files import Files, ShardFile, StorageFailed, list_shards
-from pipeline.sources._shard import Member, Shard
+from pipeline.sources import _text, _values
+from pipeline.sources._files import Files, ShardFile, StorageFailed
+from pipeline.sources._listing import list_shards
+from pipeline.sources._shard import Listing, Member, Shard, each_caption, numbered, unnumbered
 
-ENDINGS = (".parquet",)
+ENDINGS = (".parquet", ".parq", ".pq")
 ROWS = 8
 """Rows decoded at a time."""
 BUFFER = 1 << 20
@@ -40,69 +43,158 @@ def build(config: Config) -> Parquet:
     return Parquet(config)
 
 
+Row = dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Parquet:
-    """See `_shard.Source`. Columns that hold binary data, but for the image, are left out."""
+    """See `_shard.Source`. Columns that hold binary data, but for those named, are left out."""
 
     config: Config
 
-    def shards(self) -> list[Shard]:
-        return list_shards(self.config, ENDINGS)
+    def listing(self) -> Listing:
+        return list_shards(self.config, ENDINGS, "Parquet", marks="._")
 
     def members(self, shard: Shard) -> Iterator[Member]:
-        ordinal = 0
+        return numbered(self._members(shard))
+
+    def _members(self, shard: Shard) -> Iterator[Member]:
+        number = 0
         try:
-            with ShardFile(self.config, shard.url) as file:
-                for row in self._rows(file):
-                    yield _member(row, ordinal, self.config)
-                    ordinal += 1
+            with ShardFile(self.config, shard.url, shard.pin) as file:
+                for row, share in self._rows(file, _partition(shard.path)):
+                    yield from _captioned(row, number, self.config, share)
+                    number += 1
         except StorageFailed:
             raise
         except RowError as error:
-            yield Member(ordinal, "(shard)", None, None, error=error)
+            yield unnumbered("(shard)", error=error, share=1.0)
         except (pa.ArrowException, OSError, ValueError) as error:
-            yield _rest(ordinal, error)
+            yield self._rest(shard, number, error)
         else:
-            if ordinal == 0:
+            if number == 0:
                 empty = RowError("empty_shard", f"{shard.path}: no rows in this Parquet file")
-                yield Member(0, "(shard)", None, None, error=empty)
+                yield unnumbered("(shard)", error=empty, share=1.0)
 
-    def _rows(self, file: ShardFile) -> Iterator[dict[str, Any]]:
+    def _rows(self, file: ShardFile, partition: Row) -> Iterator[tuple[Row, float]]:
         # Neither pre_buffer nor threads: either would hold whole row groups of images.
         with pq.ParquetFile(file, buffer_size=BUFFER, pre_buffer=False) as parquet:
-            columns = self._columns(parquet.schema_arrow)
+            columns = self._columns(parquet.schema_arrow, partition)
+            total, count = parquet.metadata.num_rows, 0
             for group in range(parquet.num_row_groups):  # a batch must not span a broken one
-                for batch in parquet.iter_batches(ROWS, [group], columns, use_threads=False):
-                    yield from batch.to_pylist()
+                for batch in _batches(parquet, group, columns, self._named()):
+                    for row in _values.rows(self._told(batch)):
+                        count += 1
+                        yield {**partition, **row}, count / max(1, total)
 
-    def _columns(self, schema: pa.Schema) -> Sequence[str]:
-        """Names to read. Raises RowError where one that the config names is missing or odd."""
+    def _told(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        # Of two columns of one name, either may be binary.
+        named = self._named()
+        fields = enumerate(batch.schema)
+        return batch.select([i for i, f in fields if f.name in named or not _has_binary(f.type)])
+
+    def _named(self) -> list[str]:
         config = self.config
+        return [name for name in (config.image, config.caption, config.key) if name is not None]
+
+    def _columns(self, schema: pa.Schema, partition: Row) -> Sequence[str]:
+        """Names to read. Raises RowError where one that the config names is missing or odd."""
         for option in ("image", "caption", "key"):
-            name = getattr(config, option)
-            if name is not None and name not in schema.names:
-                raise RowError(
-                    "missing_column",
-                    f"no column {name!r}; its columns: {', '.join(schema.names)}; "
-                    f"set input.{option}" + (" (null: none)" if option != "image" else ""),
-                )
-        kind = schema.field(config.image).type
-        held = kind.field("bytes").type if _is_picture(kind) else kind
-        if not _is_binary(held):
+            name = getattr(self.config, option)
+            if name is not None and (name not in partition or option == "image"):
+                _check_there(name, option, schema)
+        kind = schema.field(self.config.image).type
+        if not _is_binary(_held(kind)):
             raise RowError(
                 "wrong_type",
-                f"column {config.image!r} is {kind}; expected binary or struct<bytes, path>",
+                f"column {self.config.image!r} is {kind}; expected binary or struct<bytes, path>, "
+                "one image a row",
             )
-        plain = [f.name for f in schema if not _has_binary(f.type) and f.name != config.image]
-        return [_first_leaf(config.image, kind), *plain]
+        plain = [f.name for f in schema if f.name in self._named() or not _has_binary(f.type)]
+        return [_path(name, schema, self.config.image) for name in dict.fromkeys(plain)]
+
+    def _rest(self, shard: Shard, number: int, error: Exception) -> Member:
+        why = " ".join(str(error).split())[:300]
+        if number:
+            told = f"unreadable after {number} rows: {why}; fetch it again"
+            return unnumbered("(rest of shard)", error=RowError("truncated_shard", told), share=1.0)
+        with ShardFile(self.config, shard.url, shard.pin) as file:
+            pointer = _text.lfs_pointer(file.read(200))
+        told = _text.POINTER if pointer else f"not readable Parquet: {why}; fetch it again"
+        return unnumbered("(shard)", error=RowError("unreadable_shard", told), share=1.0)
+
+
+def _batches(
+    parquet: pq.ParquetFile, group: int, columns: Sequence[str], named: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """A row group; where a column that is not `named` cannot be read, without it from there on."""
+    done = 0
+    try:
+        for batch in parquet.iter_batches(ROWS, [group], columns, use_threads=False):
+            yield batch
+            done += batch.num_rows
+    except StorageFailed:
+        raise
+    except (pa.ArrowException, OSError, ValueError):
+        good = [c for c in columns if _of(c, named) or _reads(parquet, group, c)]
+        if len(good) == len(columns):
+            raise
+        for batch in parquet.iter_batches(ROWS, [group], good, use_threads=False):
+            skipped = min(done, batch.num_rows)
+            done -= skipped
+            yield batch.slice(skipped)
+
+
+def _of(column: str, named: Sequence[str]) -> bool:
+    return column in named or column.removesuffix(".bytes") in named
+
+
+def _reads(parquet: pq.ParquetFile, group: int, column: str) -> bool:
+    try:
+        for _ in parquet.iter_batches(ROWS, [group], [column], use_threads=False):
+            pass
+    except StorageFailed:
+        raise
+    except (pa.ArrowException, OSError, ValueError):
+        return False
+    return True
+
+
+def _check_there(name: str, option: str, schema: pa.Schema) -> None:
+    count = schema.names.count(name)
+    if count > 1:
+        told = f"{count} columns are named {name!r}; rename them, or set input.{option}"
+        raise RowError("ambiguous_column", told)
+    if not count:
+        raise RowError(
+            "missing_column",
+            f"no column {name!r}; its columns: {', '.join(schema.names)}; "
+            f"set input.{option}" + (" (null: none)" if option != "image" else ""),
+        )
+
+
+def _partition(path: str) -> Row:
+    """Columns that the folders of a shard's path tell, as Hive writes them: `label=cat/`."""
+    pairs = [part.partition("=") for part in path.split("/")[:-1]]
+    return {
+        unquote(name): None if value == "__HIVE_DEFAULT_PARTITION__" else unquote(value)
+        for name, equals, value in pairs
+        if name and equals
+    }
+
+
+def _held(kind: pa.DataType) -> pa.DataType:
+    if isinstance(kind, pa.BaseExtensionType):
+        return _held(kind.storage_type)
+    return kind.field("bytes").type if _is_picture(kind) else kind
 
 
 def _is_picture(kind: pa.DataType) -> bool:
     return bool(pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0)
 
 
-def _first_leaf(name: str, kind: pa.DataType) -> str:
-    return f"{name}.bytes" if _is_picture(kind) else name
+def _path(name: str, schema: pa.Schema, image: str) -> str:
+    return f"{name}.bytes" if name == image and _is_picture(schema.field(name).type) else name
 
 
 def _is_binary(kind: pa.DataType) -> bool:
@@ -120,34 +212,35 @@ def _has_binary(kind: pa.DataType) -> bool:
     return _is_binary(kind) or any(map(_has_binary, inner))
 
 
-def _member(row: dict[str, Any], ordinal: int, config: Config) -> Member:
+def _captioned(row: Row, number: int, config: Config, share: float) -> Iterator[Member]:
+    """A member for each caption of a row."""
     cell = row.pop(config.image)
     image = cell.get("bytes") if isinstance(cell, dict) else cell
-    name = row.get(config.key) if config.key else None
-    key = _text.key(str(name)) if name is not None else f"{ordinal:08d}"
+    name = _name(row.get(config.key)) if config.key else None
     columns = {_text.clean(k): _text.jsonable(v) for k, v in row.items()}
-    caption: str | None = None
-    error: RowError | None = None
+    member = unnumbered(name or f"{number:08d}", image, columns=columns, share=share)
+    captions: list[str] = []
     try:
-        caption = _text.caption(row.get(config.caption) if config.caption else None)
+        captions = _text.captions(row.get(config.caption) if config.caption else None)
         _check_image(image, config)
     except RowError as bad:
-        error = bad
-        image = None if bad.kind == "too_large" else image
-    return Member(ordinal, key, image, caption, columns, error)
+        kept = None if bad.kind == "too_large" else image
+        member = replace(member, image=kept, error=bad)
+    yield from each_caption(member, captions)
+
+
+def _name(value: Any) -> str | None:
+    if value is None:
+        return None
+    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+    return _text.key(text) or None
 
 
 def _check_image(image: bytes | None, config: Config) -> None:
     if image is None:
-        raise RowError("no_image", f"column {config.image!r} has no bytes in this row")
+        raise RowError(
+            "no_image",
+            f"column {config.image!r} has no bytes in this row (a path alone is not followed)",
+        )
     if len(image) > config.max_bytes:
         raise RowError("too_large", f"{len(image):,} bytes; allowed: {config.max_bytes:,}")
-
-
-def _rest(ordinal: int, error: Exception) -> Member:
-    why = " ".join(str(error).split())[:300]
-    if ordinal == 0:
-        dead = RowError("unreadable_shard", f"not readable Parquet: {why}; fetch it again")
-        return Member(0, "(shard)", None, None, error=dead)
-    dead = RowError("truncated_shard", f"unreadable after {ordinal} rows: {why}; fetch it again")
-    return Member(ordinal, "(rest of shard)", None, None, error=dead)

@@ -1,46 +1,31 @@
 """WebDataset tar shards (.tar, .tar.gz, .tgz; img2dataset's output as it is), read as a stream.
 
 Knows the tar format and WebDataset's naming; nothing is unpacked to disk and no link is followed.
-A sample is a run of files whose paths are equal up to the first dot of the file name.
+A sample is a run of files whose paths are equal up to the first dot of the file name; what is
+in no sample (hidden files, names without ending) is passed over.
 """
 
 from __future__ import annotations
 
-import gzip
 import tarfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Literal, cast
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from pydantic import Field
 
 from pipeline.errors import RowError
+from pipeline.rows import PassedOver
 from pipeline.sources import _text
-from pipeline.sources._files import Files, ShardFile, StorageFailed, list_shards
-from pipeline.sources._shard import Member, Shard
+from pipeline.sources._files import Files, ShardFile, StorageFailed
+from pipeline.sources._listing import HIDDEN, hidden, list_shards
+from pipeline.sources._names import PICTURES, same_form
+from pipeline.sources._shard import Listing, Member, Shard, each_caption, numbered, unnumbered
+from pipeline.sources._tar import BAD_TAR, check_end, content, entries, opened, read_so_far
 
 ENDINGS = (".tar", ".tar.gz", ".tgz")
 TEXTS = ("txt", "text", "cls", "caption")
 """Small text files of a sample that become columns, named by their extension."""
-BLOCK = 1 << 20
-"""Bytes read from the tar at a time."""
-MAX_HEADER = 1 << 20
-"""Bytes of a pax or long-name header: tarfile reads it whole, so a hostile one must be refused."""
-
-_LONG_HEADERS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
-_LONG_NAMES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
-# What tarfile raises on bad content; it lets some of its parsing errors through as they are.
-_BAD_TAR = (
-    tarfile.TarError,
-    gzip.BadGzipFile,
-    zlib.error,
-    EOFError,
-    ValueError,
-    LookupError,
-    OverflowError,
-)
 
 
 class Config(Files):
@@ -48,7 +33,8 @@ class Config(Files):
 
     type: Literal["webdataset"] = "webdataset"
     image: str = Field(
-        "jpg;jpeg;png;webp", description="Extensions of the image; the first found is taken."
+        ";".join(ending.removeprefix(".") for ending in PICTURES),
+        description="Extensions of the image; the first found is taken.",
     )
     caption: str = Field(
         "txt", description="Extension of the caption file, or json:KEY for a key of the .json."
@@ -60,46 +46,66 @@ def build(config: Config) -> WebDataset:
     return WebDataset(config)
 
 
+@dataclass
+class _Sample:
+    key: str
+    names: set[str] = field(default_factory=set)
+    image: bytes | None = None
+    rank: int = 1 << 30  # of the image's extension in the config's list
+    texts: dict[str, bytes] = field(default_factory=dict)
+    error: RowError | None = None
+    passed: PassedOver = field(default_factory=PassedOver)  # before it, and behind the last
+    share: float = 1.0  # of the shard that ends with it
+
+
 @dataclass(frozen=True)
 class WebDataset:
     """See `_shard.Source`."""
 
     config: Config
 
-    def shards(self) -> list[Shard]:
-        return list_shards(self.config, ENDINGS)
+    def listing(self) -> Listing:
+        return list_shards(self.config, ENDINGS, "tar")
 
     def members(self, shard: Shard) -> Iterator[Member]:
-        ordinal = 0
+        return numbered(self._members(shard))
+
+    def _members(self, shard: Shard) -> Iterator[Member]:
+        count, passed = 0, PassedOver()
         try:
-            with ShardFile(self.config, shard.url) as file:
-                for sample in self._samples(file) if shard.size else ():
-                    yield _member(sample, ordinal, self.config)
-                    ordinal += 1
+            with ShardFile(self.config, shard.url, shard.pin) as file:
+                strays = _Strays(self.config, shard)
+                for sample in self._samples(file, shard, passed) if shard.size else ():
+                    yield from _captioned(sample, strays, self.config)
+                    count += 1
         except StorageFailed:
             raise
-        except _BAD_TAR as error:
-            yield _rest(ordinal, error)
+        except BAD_TAR as error:
+            yield self._rest(shard, count, error, passed)
         else:
-            if ordinal == 0:
+            if count == 0:
                 empty = RowError("empty_shard", f"{shard.path}: no samples in this tar")
-                yield Member(0, "(shard)", None, None, error=empty)
+                yield unnumbered("(shard)", error=empty, passed=passed, share=1.0)
 
-    def _samples(self, file: ShardFile) -> Iterator[_Sample]:
-        with _opened(file) as tar:
+    def _samples(self, file: ShardFile, shard: Shard, passed: PassedOver) -> Iterator[_Sample]:
+        """What is passed over is counted in `passed` until the next sample takes it along."""
+        with opened(file) as tar:
             sample: _Sample | None = None
-            for info in _entries(tar):
-                key, extension = _split(info.name)
-                if not key or not extension or info.isdir():
+            for info in entries(tar):
+                key, extension, why = _split(info)
+                if why:
+                    passed.add(_text.printable(info.name), why)
+                if why or info.isdir():
                     continue
-                if sample and (sample.key != key or extension in sample.names):
-                    yield sample
+                if sample and (_differ(sample.key, key) or extension in sample.names):
+                    yield _done(sample, passed)
                     sample = None
                 sample = sample or _Sample(key)
                 self._take(sample, info, extension, tar)
+                sample.share = min(1.0, read_so_far(tar, file) / max(1, shard.size))
             if sample:
-                yield sample
-            _check_end(tar)
+                yield _done(sample, passed)
+            check_end(tar)
 
     def _take(
         self, sample: _Sample, info: tarfile.TarInfo, extension: str, tar: tarfile.TarFile
@@ -112,82 +118,102 @@ class WebDataset:
                 _check_size(info, self.config.max_bytes)
                 rank = wanted.index(extension)
                 if rank < sample.rank:
-                    sample.image, sample.rank = _content(tar, info), rank
+                    sample.image, sample.rank = content(tar, info), rank
             elif extension in (*TEXTS, "json", self.config.caption):
                 _check_size(info, _text.MAX_TEXT)
-                sample.texts[extension] = _content(tar, info)
+                sample.texts[extension] = content(tar, info)
         except RowError as error:
             sample.error = sample.error or error
 
+    def _rest(self, shard: Shard, count: int, error: Exception, passed: PassedOver) -> Member:
+        why = str(error) or type(error).__name__
+        if count:
+            told = f"the tar breaks after {count} samples: {why}; fetch it again"
+            dead = RowError("truncated_shard", told)
+            return unnumbered("(rest of shard)", error=dead, passed=passed, share=1.0)
+        with ShardFile(self.config, shard.url, shard.pin) as file:
+            pointer = _text.lfs_pointer(file.read(200))
+        told = _text.POINTER if pointer else f"not a readable tar: {why}; fetch it again"
+        dead = RowError("unreadable_shard", told)
+        return unnumbered("(shard)", error=dead, passed=passed, share=1.0)
 
-@dataclass
-class _Sample:
-    key: str
-    names: set[str] = field(default_factory=set)
-    image: bytes | None = None
-    rank: int = 1 << 30  # of the image's extension in the config's list
-    texts: dict[str, bytes] = field(default_factory=dict)
-    error: RowError | None = None
 
+class _Strays:
+    """Which keys have their files in several places of a tar, by a second look at its headers.
 
-class _Header(tarfile.TarInfo):
-    """A header that tells damage, which `TarFile.next` takes for the end of the archive."""
+    Looked at only when a sample lacks its image or its caption.
+    """
 
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
+    def __init__(self, config: Config, shard: Shard) -> None:
+        self._config, self._shard = config, shard
+        self._found: set[int] | None = None
+
+    def error(self, sample: _Sample) -> RowError | None:
+        """The true reason of what `sample` lacks, if it is that its files are apart."""
+        if self._found is None:
+            self._found = self._scattered()
+        if hash(same_form(sample.key)) not in self._found:
+            return None
+        return RowError(
+            "not_adjacent",
+            f"the files of {sample.key!r} are not next to each other in the tar; make it with "
+            "tar --sort=name",
+        )
+
+    def _scattered(self) -> set[int]:
+        # Hashes of keys, and few sets that many keys share: a tar may have a million samples.
+        names: dict[int, frozenset[str]] = {}
+        shared: dict[frozenset[str], frozenset[str]] = {}
+        scattered, current = set[int](), 0
+        for key, extension in self._headers():
+            before = names.get(key, frozenset())
+            # The same file name again is another sample of a repeated key.
+            if key != current and before and extension not in before:
+                scattered.add(key)
+            current, now = key, before | {extension}
+            names[key] = shared.setdefault(now, now)
+        return scattered
+
+    def _headers(self) -> Iterator[tuple[int, str]]:
         try:
-            info: _Header = super().frombuf(buf, encoding, errors)
-        except tarfile.HeaderError as error:
-            if isinstance(error, tarfile.EOFHeaderError):  # type: ignore[attr-defined]
-                raise
-            raise tarfile.ReadError(str(error)) from error
-        long = info.type in _LONG_HEADERS + _LONG_NAMES
-        if info.size < 0 or (long and info.size > MAX_HEADER):
-            raise tarfile.ReadError(f"a header claims {info.size:,} bytes")
-        return info
+            file = ShardFile(self._config, self._shard.url, self._shard.pin)
+            with file, opened(file) as tar:
+                for info in entries(tar):
+                    key, extension, why = _split(info)
+                    if not why and not info.isdir():
+                        yield hash(same_form(key)), extension
+        except StorageFailed:
+            raise
+        except BAD_TAR:
+            return
 
 
-class _Gunzip(gzip.GzipFile):
-    """Gives what it has unpacked before it tells that the file ends early."""
-
-    def read(self, size: int | None = -1) -> bytes:
-        return self.read1(BLOCK if size is None else size)
-
-
-@contextmanager
-def _opened(file: ShardFile) -> Iterator[tarfile.TarFile]:
-    magic = file.read(2)
-    file.seek(0)
-    stream = _Gunzip(fileobj=cast(BinaryIO, file)) if magic == b"\x1f\x8b" else file
-    with tarfile.open(
-        fileobj=cast(BinaryIO, stream),
-        mode="r|",
-        bufsize=BLOCK,
-        tarinfo=_Header,
-        errors="surrogateescape",
-    ) as tar:
-        yield tar
+def _split(info: tarfile.TarInfo) -> tuple[str, str, str]:
+    """WebDataset's key and extension, and why the file is in no sample ('' where it is in one)."""
+    name = info.name
+    while name.startswith("./"):
+        name = name[2:]
+    at = max(name.rfind("/"), name.rfind("\\")) + 1
+    stem, _, extension = name[at:].partition(".")
+    why = ""
+    if info.isdir():
+        return "", "", ""
+    if hidden(name[at:], ".") or "__MACOSX" in name.split("/"):
+        why = f"{HIDDEN} in a tar"
+    elif not extension:
+        why = "a name without ending in a tar"
+    return name[:at] + stem, extension.lower(), why
 
 
-def _entries(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    while (info := tar.next()) is not None:
-        yield info
-        tar.members.clear()  # type: ignore[attr-defined]  # else it keeps every header
+def _differ(key: str, other: str) -> bool:
+    return key != other and same_form(key) != same_form(other)
 
 
-def _check_end(tar: tarfile.TarFile) -> None:
-    # tarfile stops at the first zero block: a hole in a broken download looks like the end.
-    assert tar.fileobj is not None, "open while it is read"
-    while block := tar.fileobj.read(BLOCK):
-        if block.strip(b"\0"):
-            raise tarfile.ReadError("there is data after the end of the archive")
-
-
-def _split(name: str) -> tuple[str, str]:
-    """WebDataset's key and extension; either is empty where the file is no sample's."""
-    folder, slash, base = name.removeprefix("./").rpartition("/")
-    stem, _, extension = base.partition(".")
-    return (folder + slash + stem if stem else ""), extension.lower()
+def _done(sample: _Sample, passed: PassedOver) -> _Sample:
+    """`sample` with what was passed over so far, which is counted no more."""
+    sample.passed.merge(passed)
+    passed.endings, passed.examples = {}, {}
+    return sample
 
 
 def _check_safe(info: tarfile.TarInfo) -> None:
@@ -202,43 +228,28 @@ def _check_size(info: tarfile.TarInfo, allowed: int) -> None:
         raise RowError("too_large", f"{info.name!r}: {info.size:,} bytes; allowed: {allowed:,}")
 
 
-def _content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
-    reader = tar.extractfile(info)
-    assert reader is not None, "only regular files are read"
-    data = reader.read()
-    if len(data) < info.size:
-        raise tarfile.ReadError(f"{info.name!r} ends after {len(data):,} of {info.size:,} bytes")
-    return data
-
-
-def _rest(ordinal: int, error: Exception) -> Member:
-    why = str(error) or type(error).__name__
-    if ordinal == 0:
-        dead = RowError("unreadable_shard", f"not a readable tar: {why}; fetch it again")
-        return Member(0, "(shard)", None, None, error=dead)
-    dead = RowError(
-        "truncated_shard", f"the tar breaks after {ordinal} samples: {why}; fetch it again"
-    )
-    return Member(ordinal, "(rest of shard)", None, None, error=dead)
-
-
-def _member(sample: _Sample, ordinal: int, config: Config) -> Member:
-    error = sample.error
+def _captioned(sample: _Sample, strays: _Strays, config: Config) -> Iterator[Member]:
+    """A member for each caption of a sample."""
     columns: dict[str, Any] = {}
-    caption: str | None = None
+    captions: list[str] = []
+    error = sample.error
     try:
         if "json" in sample.texts:
             columns = _text.json_object(sample.texts["json"], f"{sample.key}.json")
         for extension, data in sample.texts.items():
             if extension != "json":
                 columns[extension] = _text.decoded(data, f"{sample.key}.{extension}").strip()
-        name = config.caption.removeprefix("json:")
-        caption = _text.caption(columns.get(name))
+        captions = _text.captions(columns.get(config.caption.removeprefix("json:")))
     except RowError as bad_text:
         error = error or bad_text
-    if sample.image is None and error is None:
+    if error is None and (sample.image is None or not captions):
+        error = strays.error(sample)
+    if error is None and sample.image is None:
         error = _no_image(sample, config)
-    return Member(ordinal, _text.key(sample.key), sample.image, caption, columns, error)
+    elif error is None and sample.image is not None and _text.lfs_pointer(sample.image):
+        error = RowError("lfs_pointer", f"{sample.key}: {_text.POINTER}")
+    member = unnumbered(_text.key(sample.key), sample.image, columns=columns, error=error)
+    yield from each_caption(replace(member, passed=sample.passed, share=sample.share), captions)
 
 
 def _no_image(sample: _Sample, config: Config) -> RowError:

@@ -1,7 +1,8 @@
 """The hostile inputs, each made by code, with the outcome of each of its rows. Knows no pipeline.
 
-A case is one shard (or folder). Its outcomes are in the order of its rows: `edited`, or the kind
-of the dead letter. `CASES` is everything; `python -m tests.corpus` prints it as a table.
+A case is one shard, or the shards of one folder. Its outcomes are in the order of its rows:
+`edited`, or the kind of the dead letter; then `passed over` for each file that is no row's.
+`CASES` is everything; `python -m tests.corpus` prints it as a table.
 """
 
 from __future__ import annotations
@@ -21,19 +22,23 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image, ImageCms
 
+from tests.corpus import layouts
 from tests.sources.make import parquet, tar
 
 MAX_BYTES = 4 << 20
 MAX_PIXELS = 1_000_000
 """The limits of the corpus's runs."""
 
-Files = dict[str, bytes]
+Files = dict[str, bytes | str]
 CAPTION = b"a photo of a red mug"
 
 
 @dataclass(frozen=True)
 class Case:
-    """`make()` gives the files, by path in the input folder; all paths begin with `name`."""
+    """`make()` gives the files (a text: a link to it) by path below the input folder.
+
+    All paths begin with `name`.
+    """
 
     name: str
     what: str
@@ -136,7 +141,7 @@ PICTURES: list[tuple[str, str, Callable[[], bytes], str]] = [
         "invisible",
         "PNG, wholly transparent",
         lambda: encoded(see_through((0, 0, 0, 0)), "PNG"),
-        "edited",
+        "invisible",
     ),
     ("animated-gif", "animated GIF", lambda: animation("GIF"), "edited"),
     ("animated-webp", "animated WebP", lambda: animation("WEBP"), "edited"),
@@ -245,16 +250,21 @@ CAPTIONS: list[tuple[str, str, bytes | None, str]] = [
     ("utf16", "UTF-16 caption", "a red mug".encode("utf-16"), "not_utf8"),
     ("bom", "caption with a byte order mark", b"\xef\xbb\xbfa red mug", "edited"),
     ("control", "caption with control characters", b"a \x1b[31m red\x07\x08 mug\x00\x7f", "edited"),
-    ("html", "caption that is a script", b"<script>alert('red')</script>", "edited"),
+    ("html", "caption that is a script", b"a red mug <script>alert('red')</script>", "edited"),
     (
         "attribute",
         "caption that breaks out of HTML",
-        b'red"><img src=x onerror=alert(1)>',
+        b'a red mug"><img src=x onerror=alert(1)>',
         "edited",
     ),
-    ("shell", "caption that is a shell command", b"red; rm -rf / `id` $(id) && id | id", "edited"),
-    ("format", "caption of format codes", b"red {0} {x!r} %s %n ${HOME} {{7*7}}", "edited"),
-    ("json", "caption that looks like JSON", b'{"red": [null, NaN]}', "edited"),
+    (
+        "shell",
+        "caption that is a shell command",
+        b"a red mug; rm -rf / `id` $(id) && id | id",
+        "edited",
+    ),
+    ("format", "caption of format codes", b"a red mug {0} {x!r} %s %n ${HOME} {{7*7}}", "edited"),
+    ("json", "caption that looks like JSON", b'{"a red mug": [null, NaN]}', "edited"),
     ("emoji", "emoji, right-to-left marks", "a red mug 🍵 \u202e\u2066 كوب".encode(), "edited"),
     ("newlines", "caption of many lines", b"a\nred\r\nmug\n\n", "edited"),
 ]
@@ -263,6 +273,7 @@ CAPTIONS: list[tuple[str, str, bytes | None, str]] = [
 # --- names
 
 
+MACOS = ("edited", "passed over", "passed over")
 NAMES: list[tuple[str, str, list[tuple[str, bytes]], tuple[str, ...]]] = [
     ("parent", "a key with ../", [("../../etc/x.jpg", JPEG)], ("unsafe_member",)),
     ("absolute", "an absolute path as key", [("/etc/x.jpg", JPEG)], ("unsafe_member",)),
@@ -291,7 +302,7 @@ NAMES: list[tuple[str, str, list[tuple[str, bytes]], tuple[str, ...]]] = [
         [("img.v1.jpg", JPEG), ("img.v2.jpg", PNG)],
         ("repeated_key",),
     ),
-    ("resource-fork", "macOS ._ files", [("._a.jpg", b"\0\5\26\7"), ("a.jpg", JPEG)], ("edited",)),
+    ("resource-fork", "macOS ._ files", [("._a.jpg", b"\0\5\26\7"), ("a.jpg", JPEG)], MACOS),
     ("no-image", "caption without a picture", [("a.txt", CAPTION)], ("no_image",)),
     ("other", "picture of an ending not asked for", [("a.heic", JPEG)], ("no_image",)),
 ]
@@ -374,7 +385,7 @@ TARS: list[tuple[str, str, str, Callable[[], bytes], tuple[str, ...]]] = [
         "a tar without samples",
         ".tar",
         lambda: tar([("README", b"")]),
-        ("empty_shard",),
+        ("empty_shard", "passed over"),
     ),
     ("garbage", "garbage named .tar", ".tar", lambda: b"garbage!" * 900, ("unreadable_shard",)),
     ("picture", "a picture named .tar", ".tar", lambda: PNG, ("unreadable_shard",)),
@@ -516,7 +527,7 @@ PARQUETS: list[tuple[str, str, Callable[[], bytes], tuple[str, ...]]] = [
         "lists",
         "lists in the caption column",
         lambda: parquet(image=[JPEG], caption=[[TEXT, TEXT]]),
-        ("wrong_type",),
+        ("edited", "edited"),
     ),
     (
         "no-image",
@@ -594,13 +605,13 @@ FOLDERS: list[tuple[str, str, Files, tuple[str, ...]]] = [
         "csv-latin1",
         "metadata.csv in Latin-1",
         {"a.jpg": JPEG, "metadata.csv": b"file_name,caption\na.jpg,a red caf\xe9"},
-        ("no_caption", "bad_metadata"),
+        ("bad_metadata", "bad_metadata"),
     ),
     (
         "files",
         "files that only look like pictures",
         {"a.jpg": b"", "b.png": b"<svg/>", "b.txt": CAPTION, "a.txt": CAPTION, "notes.md": b"x"},
-        ("empty_file", "not_an_image"),
+        ("empty_file", "not_an_image", "passed over"),
     ),
 ]
 
@@ -638,17 +649,20 @@ def _cases() -> list[Case]:
         name = f"json-{name}"
         files = [*sample("x"), ("x.json", text)]
         cases.append(Case(name, what, "webdataset", partial(_tar_of, name, files), (outcome,)))
-    for name, what, ending, data, outcomes in TARS:
+    for name, what, ending, data, outcomes in [*TARS, *layouts.TARS]:
         name = f"tar-{name}"
         make = partial(_file, name + ending, data)
         cases.append(Case(name, what, "webdataset", make, outcomes))
-    for name, what, data, outcomes in PARQUETS:
+    for name, what, data, outcomes in [*PARQUETS, *layouts.PARQUETS]:
         name = f"parquet-{name}"
         make = partial(_file, f"{name}.parquet", data)
         cases.append(Case(name, what, "parquet", make, outcomes))
-    for name, what, folder, outcomes in FOLDERS:
+    for name, what, folder, outcomes in [*FOLDERS, *layouts.FOLDERS]:
         name = f"folder-{name}"
         cases.append(Case(name, what, "folder", partial(_in_folder, name, folder), outcomes))
+    for source, name, what, folder, outcomes in layouts.PASSED_SHARDS:
+        name = f"shards-{name}"
+        cases.append(Case(name, what, source, partial(_in_folder, name, folder), outcomes))
     return cases
 
 

@@ -69,6 +69,20 @@ def test_a_second_run_does_nothing(reference, source, tiny_model, edit, results)
     assert before == {p: p.stat().st_mtime_ns for p in reference.rglob("*") if p.is_file()}
 
 
+def test_what_was_killed_before_it_was_published_is_published_by_the_next(
+    source, reference, tiny_model, tmp_path, edit
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(reference, out)
+    (out / "_state" / "unpublished").touch()
+    for name in ("README.md", "webdataset/index.json"):
+        (out / name).write_text("of an earlier day")
+    assert edit(settings(source, out, tiny_model)).chunks == 0
+    for name in ("README.md", "webdataset/index.json"):
+        assert (out / name).read_bytes() == (reference / name).read_bytes()
+    assert not (out / "_state" / "unpublished").exists()
+
+
 def test_a_run_goes_on_where_another_was_killed(
     source, reference, tiny_model, tmp_path, edit, results
 ) -> None:
@@ -142,6 +156,53 @@ def test_an_output_in_the_way_is_refused(source, tiny_model, tmp_path, edit) -> 
     (tmp_path / "thesis.doc").write_text("precious")
     with pytest.raises(UsageError, match=r"thesis\.doc"):
         edit(settings(source, tmp_path, tiny_model))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda model: (model / "tokenizer" / "tokenizer.json").unlink(),
+        lambda model: (model / "vae" / "diffusion_pytorch_model.safetensors").write_bytes(b"cut"),
+        lambda model: (model / "scheduler" / "scheduler_config.json").write_text("{}"),
+    ],
+    ids=["vocabulary", "weights", "scheduler"],
+)
+def test_a_damaged_model_is_one_line_before_anything_is_read(
+    ray_here, tiny_model, tmp_path, edit, damage
+) -> None:
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    (model / "tokenizer" / "vocab.json").unlink()
+    damage(model)
+    folder = catalogue(tmp_path / "in", shards=1)
+    config = settings(folder, tmp_path / "out", model)
+    for tar in folder.iterdir():  # whoever reads past the first member meets an error
+        tar.write_bytes(tar.read_bytes()[:2048] + b"\xff" * 512)
+    said = []
+    for local in (True, False):
+        with pytest.raises(UsageError) as caught:
+            edit(config, local=local)
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+    assert said[0].startswith("model.path: ") and str(model) in said[0] and "\n" not in said[0]
+    assert not list((tmp_path / "out").glob("_state/commits/**/*.json"))
+
+
+def test_the_machines_of_a_cluster_check_the_model(
+    ray_here, tiny_model, tmp_path, monkeypatch
+) -> None:
+    from pipeline.engine import flow
+
+    monkeypatch.setattr(flow, "_alone", lambda: False)
+    flow.check_model(settings(tmp_path, tmp_path, tiny_model))
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    shutil.rmtree(model / "vae")
+    with pytest.raises(Exception) as caught:
+        flow.check_model(settings(tmp_path, tmp_path, model))
+    said = flow.explained(caught.value)
+    assert type(said) is UsageError
+    assert (
+        str(said) == f"model.path: there is no {model}/vae/config.json; get the whole model again"
+    )
 
 
 def test_weights_that_were_replaced_are_refused(tmp_path, edit) -> None:

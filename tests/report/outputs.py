@@ -85,7 +85,7 @@ def write_output(
     spent: Spent | None = None,
 ) -> Output:
     """The output of one shard; each chunk is a list of result rows; `last` tells its end."""
-    place = {"path": str(path), "storage": storage or Storage(), "webdataset": False}
+    place = {"path": str(path), "storage": storage or Storage(), "formats": ["parquet"]}
     output = made(
         config.parse(
             {

@@ -33,7 +33,14 @@ def test_counts_scores_and_reasons(tmp_path: Path) -> None:
     chunks = [[edit(0), edit(1), dead(2)], [dead(3), dead(4, "no_caption", "plan"), edit(5)]]
     output = write_output(tmp_path, [*chunks, [passed(6)]])
     summary = collect(output, gallery=60)
-    assert summary.counts == {"rows": 7, "planned": 6, "written": 3, "dead": 3, "passed": 1}
+    assert summary.counts == {
+        "rows": 7,
+        "planned": 6,
+        "written": 3,
+        "dead": 3,
+        "passed": 1,
+        "removed": 0,
+    }
     assert {name: group.count for name, group in summary.dead.items()} == {
         "edit/undecodable": 2,
         "plan/no_caption": 1,

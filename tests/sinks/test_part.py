@@ -65,7 +65,8 @@ def test_a_living_row_carries_its_whole_provenance(output: Output) -> None:
     assert row["shard"] == "a/00.tar" and row["key"] == "img.0" and row["edit"] == "blue"
     assert row["seed"] == 11 and row["guidance_scale"] == 7.5 and row["score_edit_change"] == 3.0
     assert json.loads(row["settings"])["mask"]["noise_maps"] == 10
-    assert row["source"]["bytes"].startswith(b"\xff\xd8") and row["source"]["path"].endswith(".jpg")
+    assert row["source"]["bytes"].startswith(b"\xff\xd8") and row["source"]["path"] == "source.jpg"
+    assert row["input"] == "unread" and row["run"] == output.run and row["run_seed"] == 0
 
 
 def test_a_dead_letter_keeps_every_input_column(output: Output) -> None:
@@ -73,7 +74,8 @@ def test_a_dead_letter_keeps_every_input_column(output: Output) -> None:
     (path,) = Path(output.root, "dead").iterdir()
     edit, image = pq.read_table(path).to_pylist()
     assert (edit["error_kind"], edit["edit"], edit["key"]) == ("nan", "green", "img.1")
-    assert image["image"] == b"not a picture" and image["columns"] == '{"sku": "A-1"}'
+    assert image["source"]["bytes"] == b"not a picture" and image["columns"] == '{"sku": "A-1"}'
+    assert edit["id"].startswith(f"{output.run}-img_1-green-") and edit["id"] != image["id"]
     assert image["error_message"] and image["caption"] == "a red mug"
 
 
@@ -130,7 +132,7 @@ def test_a_chunk_with_nothing_to_write_is_committed_too(output: Output) -> None:
 
 
 def test_without_webdataset_there_is_no_tar(tmp_path: Path) -> None:
-    output = made(run_config(str(tmp_path / "out"), output={"webdataset": False}))
+    output = made(run_config(str(tmp_path / "out"), output={"formats": ["parquet"]}))
     write_part(output, chunk_table("a", 0))
     assert not Path(output.root, "webdataset").exists()
     assert not verify(output).problems
@@ -236,3 +238,33 @@ def test_a_rejected_edit_is_a_dead_letter_with_its_scores(output: Output) -> Non
     (path,) = Path(output.root, "dead").iterdir()
     (letter,) = pq.read_table(path).to_pylist()
     assert letter["score_edit_change"] == 3.0 and "edited" not in letter
+
+
+def test_two_rows_of_a_chunk_that_are_named_alike_are_a_bug(output: Output) -> None:
+    twins = [edited("a", 0, ordinal, "blue", key="one") for ordinal in (0, 1)]
+    with pytest.raises(BugError, match="share an id"):
+        write_part(output, table(twins))
+    assert not list(read_commits(output))
+
+
+def test_shards_whose_names_fold_to_one_text_are_told_apart(output: Output) -> None:
+    for shard in ("橙麻皿赤絵", "茶木瓶紺本", "A.tar", "a.tar"):
+        write_part(output, chunk_table(shard, 0, last=True))
+    assert {commit.shard for commit in read_commits(output)} == {
+        "橙麻皿赤絵",
+        "茶木瓶紺本",
+        "A.tar",
+        "a.tar",
+    }
+    assert verify(output).problems == []
+
+
+def test_another_shard_under_a_shard_s_name_is_refused(
+    output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.sinks.layout.digest", lambda text: "0" * 24)
+    write_part(output, chunk_table("b/a", 0))
+    with pytest.raises(UsageError, match="the shards b-a and b/a share one name in the output"):
+        write_part(output, chunk_table("b-a", 1))
+    with pytest.raises(UsageError, match="share one name in the output"):
+        load_progress(output).finished(Shard("b-a"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.report.collect import collect
@@ -12,6 +13,7 @@ from pipeline.sinks.commits import load_progress
 from pipeline.sinks.lease import writing
 from pipeline.sinks.output import Output
 from pipeline.sinks.part import write_part
+from pipeline.sinks.remove import remove
 from pipeline.sinks.repair import repair
 from pipeline.sinks.sweep import sweep
 from pipeline.sinks.verify import verify
@@ -126,6 +128,22 @@ def test_what_cannot_be_rebuilt_is_left_and_told(output: Output) -> None:
     (said,) = mended(output)
     assert "cannot be rebuilt" in said and "left as it is" in said
     assert before <= everything(output)
+
+
+def test_what_was_removed_does_not_come_back(output: Output) -> None:
+    edits = next(Path(output.root).glob("edits/*-00001-*"))
+    name = pq.read_table(edits, columns=["id"])["id"][0].as_py()
+    assert remove(output, [name]) == (1, [])
+    expected = counts(output)
+    whole = record(output, "00001-r1").read_bytes()
+    record(output, "00001-r1").write_bytes(b"")
+    (said,) = mended(output)
+    assert "it was a removal" in said and "left as it is" in said
+    record(output, "00001-r1").write_bytes(whole)
+    next(Path(output.root).glob("edits/*-00001-*")).unlink()
+    (said,) = mended(output)
+    assert "left as it is: done again, the chunk would bring back what was removed" in said
+    assert counts(output) == expected
 
 
 def test_damaged_history_is_made_anew(output: Output) -> None:

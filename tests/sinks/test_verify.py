@@ -111,3 +111,13 @@ def test_a_replay_that_commits_meanwhile_is_no_damage(
     told: list[str] = []
     collect(output, 4, told)
     assert list(dead.read(output, told)) == [] and told == []
+
+
+def test_an_id_that_names_two_rows_of_a_shard_is_told(output: Output) -> None:
+    """As where a writer's digest were too short: here the second chunk is the first's copy."""
+    first, second = (
+        json.loads(one(output, f"_state/commits/*/0000{n}-*.json").read_text()) for n in (0, 1)
+    )
+    assert verify(output).problems == []
+    change_record(output, **(first | {"chunk": 1, "ordinals": second["ordinals"]}))
+    assert "a: 5 ids name more than one row" in verify(output).problems

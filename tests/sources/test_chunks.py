@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from fsspec.implementations.local import LocalFileOpener
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
@@ -41,6 +41,7 @@ class Fixed:
             yield Member(i, key, b"image", f"caption {i}", {"n": i})
 
 
+@settings(deadline=None)
 @given(
     count=st.integers(1, 40),
     chunk_rows=st.integers(1, 12),
@@ -107,7 +108,7 @@ def test_a_storage_that_fails_for_good(
     source = webdataset.build(webdataset.Config(path=local.path))
     fail_reads(monkeypatch, every=1)
     with pytest.raises(RunError, match=r"cannot read shard a\.tar: .*reset by peer"):
-        list(chunks(source, source.shards()[0], 4, BitMap()))
+        list(chunks(source, source.listing().shards[0], 4, BitMap()))
     assert len(no_wait) == 4
 
 
@@ -118,7 +119,7 @@ def test_a_failing_read_is_not_taken_for_bad_content(
     local.put(f"a.{kind}", shard_of(kind))
     module: Any = parquet if kind == "parquet" else webdataset
     source = module.build(module.Config(path=local.path))
-    (shard,) = source.shards()
+    (shard,) = source.listing().shards
     whole = list(chunks(source, shard, 5, BitMap()))
     assert sum(map(len, whole)) == 300 and not any(
         e for t in whole for e in t["error_kind"].to_pylist()

@@ -18,7 +18,7 @@ from tests.sources.make import photo, samples, tar
 
 def paths(path: str, storage: Storage | None = None) -> list[str]:
     config = webdataset.Config(path=path, storage=storage or Storage())
-    return [shard.path for shard in webdataset.build(config).shards()]
+    return [shard.path for shard in webdataset.build(config).listing().shards]
 
 
 def test_folder_glob_and_single_file(place: Place) -> None:
@@ -40,10 +40,10 @@ def test_folder_glob_and_single_file(place: Place) -> None:
 def test_sizes_and_versions(place: Place) -> None:
     place.put("a.tar", b"x" * 10)
     source = webdataset.build(webdataset.Config(**place.settings))
-    (first,) = source.shards()
-    assert first.size == 10 and source.shards() == [first]
+    (first,) = source.listing().shards
+    assert first.size == 10 and source.listing().shards == [first]
     place.put("a.tar", b"x" * 11)
-    assert source.shards()[0].version != first.version
+    assert source.listing().shards[0].version != first.version
 
 
 def test_links_to_shards_are_followed(local: Place, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_nothing_there_says_what_is(local: Place, source: object) -> None:
     local.put("b.xyz", b"")
     config = source.Config(**local.settings)  # type: ignore[attr-defined]
     with pytest.raises(UsageError, match=r"2 × \.xyz"):
-        source.build(config).shards()  # type: ignore[attr-defined]
+        source.build(config).listing()  # type: ignore[attr-defined]
 
 
 def test_wrong_places(tmp_path: Path, moto: Storage) -> None:
@@ -84,8 +84,8 @@ def test_a_missing_column_stops_before_the_run(local: Place) -> None:
     source = parquet.build(parquet.Config(path=local.path, caption="text"))
     local.put("a.parquet", parquet_file(image=[photo()], caption=["x"]))
     with pytest.raises(UsageError, match=r"a\.parquet: no column 'text'; its columns: image, cap"):
-        require_columns(source, source.shards()[0], [])
+        require_columns(source, source.listing().shards, [])
     source = parquet.build(parquet.Config(path=local.path))
-    require_columns(source, source.shards()[0], ["caption"])
+    require_columns(source, source.listing().shards, ["caption"])
     with pytest.raises(UsageError, match="no column target; its columns: caption"):
-        require_columns(source, source.shards()[0], ["caption", "target"])
+        require_columns(source, source.listing().shards, ["caption", "target"])

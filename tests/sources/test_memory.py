@@ -27,7 +27,7 @@ def peak():  # getrusage would tell the parent's peak where that is higher
 
 module = parquet if sys.argv[1].endswith("parquet") else webdataset
 source = module.build(module.Config(path=sys.argv[1]))
-(shard,) = source.shards()
+(shard,) = source.listing().shards
 before = peak()
 rows = sum(len(table) for table in chunks(source, shard, 4, BitMap()))
 print(rows, shard.size, peak() - before)

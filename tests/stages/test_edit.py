@@ -14,7 +14,7 @@ from pipeline.engine.todo import read
 from pipeline.rows import PLAN_SCHEMA, Spent
 from pipeline.section import build
 from pipeline.stages import Check, Edit, Plan
-from pipeline.stages.edit import _exploded
+from pipeline.stages.edit import exploded as _exploded
 from tests.datasets import catalogue, settings
 
 
@@ -28,7 +28,7 @@ def planned(tmp_path: Path, tiny_model: Path) -> tuple:
         edit={"steps": 2},
         run={"cpus_per_actor": 2, "chunk_rows": 2},
     )
-    shards = build(config.input).shards()
+    shards = build(config.input).listing().shards
     plan = Plan(config)
     return config, [plan(table) for s in shards for table in read(config, s, BitMap())]
 

@@ -1,0 +1,223 @@
+"""One part of a Stable Diffusion folder: its config against its class, its weights against both.
+
+Knows no other part. Raises UsageError, in one line, for whatever cannot be used.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any, get_args
+
+import diffusers
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel
+from transformers.utils import logging as transformers_logging
+
+from pipeline.errors import UsageError
+from pipeline.models import _weights
+from pipeline.models._folder import first_line, read_json
+
+Settings = dict[str, Any]
+"""What a config.json says."""
+
+Network = Any
+"""A UNet2DConditionModel, AutoencoderKL or CLIPTextModel: mypy cannot see into these."""
+
+# Of every version of diffusers or transformers.
+_BLOCKS = ("act_fn", "block_out_channels", "down_block_types", "up_block_types", "layers_per_block")
+_UNET = (
+    *_BLOCKS, "attention_head_dim", "center_input_sample", "cross_attention_dim",
+    "flip_sin_to_cos", "freq_shift", "in_channels", "out_channels", "norm_eps", "norm_num_groups",
+)  # fmt: skip
+_TEXT = (
+    "hidden_act", "hidden_size", "intermediate_size", "layer_norm_eps", "max_position_embeddings",
+    "num_attention_heads", "num_hidden_layers", "vocab_size",
+)  # fmt: skip
+_DEPTHS = ("layers_per_block", "num_hidden_layers", "transformer_layers_per_block")
+_OUT_OF_PROPORTION = 1e9
+
+
+@dataclass(frozen=True)
+class Part:
+    """A folder's network `name`, the class it must be of, and how its weights are named."""
+
+    name: str
+    kind: Any
+    weights: str
+    keys: tuple[str, ...]  # that its config cannot lack
+    says: str  # the key of the config that names the class
+
+    def settings(self, folder: Path) -> Settings:
+        """Its config, of the right class, whole, each value of the right type."""
+        path = folder / self.name / "config.json"
+        settings = read_json(path)
+        found = settings.get(self.says)
+        if found not in (self.kind.__name__, [self.kind.__name__]):
+            name = ", ".join(map(str, found)) if isinstance(found, list) else found
+            raise UsageError(
+                f"model.path: {folder} is not Stable Diffusion 1.x or 2.x: its {self.name} is a "
+                f"{name}, expected a {self.kind.__name__}"
+            )
+        if "quantization_config" in settings:
+            raise UsageError(f"model.path: {path}: quantised weights cannot be used")
+        types = self._types()
+        check_keys(path, settings, (*self.keys, *types) if own_writing(settings) else self.keys)
+        _check_types(path, settings, types)
+        return settings
+
+    def files(self, folder: Path) -> list[Path]:
+        """All that it is read from."""
+        weights = _weights.find(folder / self.name, self.weights)
+        index = [weights.index] if weights.index else []
+        return [folder / self.name / "config.json", *index, *weights.files]
+
+    def load(self, folder: Path, settings: Settings, dtype: torch.dtype) -> Network:
+        """The network, on the CPU: each of its weights from the folder, and no other there."""
+        where = folder / self.name
+        weights = _weights.find(where, self.weights)
+        sizes = weights.check()
+        try:
+            expected = self._numbers(settings, len(sizes))
+            if expected == _weights.numbers(sizes):
+                return self._loaded(folder, weights.variant, dtype)
+        except UsageError:
+            raise
+        except Exception as error:  # of two libraries, about files that may hold anything
+            raise UsageError(
+                f"model.path: cannot load {where}: {first_line(error)}; get it again"
+            ) from error
+        raise UsageError(
+            f"model.path: {where}: its weights are of another network than its config.json: "
+            f"{_weights.numbers(sizes)} numbers, expected {expected}"
+        )
+
+    def _types(self) -> dict[str, Any]:
+        if self.kind is CLIPTextModel:
+            return dict(CLIPTextConfig.__annotations__)
+        return arguments(self.kind)
+
+    def _numbers(self, settings: Settings, tensors: int) -> int:
+        """How many the config asks for, found out without memory for them."""
+        if any(n > tensors for key in _DEPTHS for n in _scalars(settings.get(key, 0))):
+            raise ValueError(f"config.json asks for more layers than there are weights ({tensors})")
+        with torch.device("meta"):
+            network = _empty(self.kind, settings)
+        return sum(parameter.numel() for parameter in network.parameters())
+
+    def _loaded(self, folder: Path, variant: str | None, dtype: torch.dtype) -> Network:
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        # Loading through meta tensors needs accelerate, which is not a dependency.
+        plain = {} if self.kind is CLIPTextModel else {"low_cpu_mem_usage": False}
+        network, told = self.kind.from_pretrained(
+            folder,
+            subfolder=self.name,
+            torch_dtype=dtype,
+            variant=variant,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            **plain,
+        )
+        _check_names(folder / self.name, told)
+        _check_finite(folder / self.name, network, dtype)
+        return network
+
+
+UNET = Part("unet", UNet2DConditionModel, "diffusion_pytorch_model", _UNET, "_class_name")
+VAE = Part(
+    "vae",
+    AutoencoderKL,
+    "diffusion_pytorch_model",
+    (*_BLOCKS, "in_channels", "out_channels", "latent_channels"),
+    "_class_name",
+)
+TEXT_ENCODER = Part("text_encoder", CLIPTextModel, "model", _TEXT, "architectures")
+PARTS = (UNET, VAE, TEXT_ENCODER)
+
+
+def arguments(kind: Any) -> dict[str, Any]:
+    """The type of each argument of a diffusers class."""
+    found = inspect.signature(kind.__init__).parameters.values()
+    return {p.name: p.annotation for p in found if p.kind is p.POSITIONAL_OR_KEYWORD} | {
+        "self": Any
+    }
+
+
+def check_keys(path: Path, settings: Settings, keys: Iterable[str]) -> None:
+    """Raises UsageError where one of `keys` is missing."""
+    for key in keys:
+        if key not in settings and key != "self":
+            raise UsageError(f"model.path: {path}: {key} is missing; get it again")
+
+
+def own_writing(settings: Settings) -> bool:
+    """Whether this version of diffusers wrote it, which writes every argument of a class."""
+    return bool(settings.get("_diffusers_version") == diffusers.__version__)
+
+
+def _check_types(path: Path, settings: Settings, types: dict[str, Any]) -> None:
+    for key, kind in types.items():
+        if key in settings and not _fits(settings[key], kind):
+            said = repr(settings[key])[:60]
+            raise UsageError(f"model.path: {path}: {key} cannot be {said}; get it again")
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    kinds = {getattr(one, "__origin__", one) for one in _flat(kind)}
+    if value is None or isinstance(value, list | dict):
+        right = (
+            {type(None)} if value is None else {tuple, list} if isinstance(value, list) else {dict}
+        )
+        return bool(right & kinds) and all(_fits(scalar, kind) for scalar in _scalars(value))
+    if isinstance(value, bool | str):
+        return type(value) in kinds
+    in_proportion = isfinite(value) and 0 <= value < _OUT_OF_PROPORTION
+    return in_proportion and bool(kinds & ({int, float} if isinstance(value, int) else {float}))
+
+
+def _flat(kind: Any) -> Iterator[Any]:
+    yield kind
+    for part in get_args(kind):
+        yield from _flat(part)
+
+
+def _scalars(value: Any) -> Iterator[Any]:
+    if isinstance(value, list):
+        for one in value:
+            yield from _scalars(one)
+    elif value is not None:
+        yield value
+
+
+def _empty(kind: Any, settings: Settings) -> Network:
+    if kind is CLIPTextModel:
+        return CLIPTextModel(CLIPTextConfig.from_dict(settings))
+    return kind.from_config(settings)
+
+
+def _check_names(where: Path, told: dict[str, Any]) -> None:
+    for kind in ("missing", "mismatched", "unexpected"):
+        names = sorted(
+            name
+            for name in map(str, told.get(f"{kind}_keys") or ())
+            # Positions were kept among the weights once, and are counted off now.
+            if not (kind == "unexpected" and name.endswith("position_ids"))
+        )
+        if names:
+            raise UsageError(
+                f"model.path: {where}: {len(names)} of its weights are {kind}, as {names[0]}: they "
+                "are of another network than its config.json; get it again"
+            )
+
+
+def _check_finite(where: Path, network: Network, dtype: torch.dtype) -> None:
+    for name, parameter in network.named_parameters():
+        if not _weights.finite(parameter):
+            raise UsageError(
+                f"model.dtype: {dtype} cannot hold {where}'s {name}; set it to bfloat16 or float32"
+            )

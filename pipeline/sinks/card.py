@@ -1,0 +1,195 @@
+"""The text of an output's README.md: a dataset card. Knows counts, not how they come.
+
+The YAML at its head makes the folder a dataset of two configs for Hugging Face datasets. What comes
+from a config stands in an indented block, as JSON: no text in it can be taken for the page's own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from pipeline.sinks.columns import meaning, type_name
+from pipeline.sinks.output import Output
+
+
+@dataclass
+class Counts:
+    """Sums over the commit records."""
+
+    rows: int = 0
+    planned: int = 0
+    written: int = 0
+    dead: int = 0
+    removed: int = 0
+    passed: int = 0
+    bytes: int = 0
+    dead_by_kind: dict[str, int] = field(default_factory=dict)
+
+
+_TEXT = """---
+configs:
+{configs}
+task_categories:
+- image-to-image
+tags:
+- synthetic
+- image-editing
+- diffedit
+---
+
+# Edited images
+
+Captioned images edited by text with DiffEdit (Couairon et al. 2022): a source picture, the mask of
+what may differ, and the edited picture. **The edited pictures are synthetic media**, made in part
+by a model; each says so in its metadata (IPTC digital source type
+`compositeWithTrainedAlgorithmicMedia`).
+
+`diffedit` writes this page anew after each run into this folder.
+
+| what | how many |
+|---|---:|
+| images read | {counts.rows:,} |
+| edits planned | {counts.planned:,} |
+| edits written | {counts.written:,} |
+| dead letters | {counts.dead:,} |
+| removed since | {counts.removed:,} |
+| images that nothing was planned for | {counts.passed:,} |
+| bytes | {counts.bytes:,} |
+{reasons}
+## Made from
+
+{made_from}
+
+All settings of a row: `settings/{{fingerprint}}.json`.
+
+## What is in the folder
+
+| place | holds |
+|---|---|
+{places}
+
+## To open it
+
+{readers}
+
+## With the outputs of other runs
+
+Ids and names of files never collide, so that outputs can be copied into one folder. Those with
+different scores have the same columns but for `score_…`. To unite them:
+
+{unions}
+
+## Columns of `edits`
+
+{edits}
+
+## Columns of `dead`, the dead letters
+
+{dead}
+
+## What an input column became
+
+{became}
+
+## To publish it
+
+`_state/` holds the names of the machines that wrote and what a resumed run needs. Leave it out:
+
+    hf upload USER/NAME . . --repo-type dataset --exclude "_state/*"
+"""
+
+BECAME = """Every input column but picture and caption is a field of the JSON object in `columns`:
+
+| input | in `columns` |
+|---|---|
+| text | text; control characters are spaces |
+| integer, truth value | the same (beyond 2^53 a reader in JavaScript rounds) |
+| float | a number; NaN and infinities are null |
+| decimal | text, with all its digits |
+| date, time, timestamp | text, ISO 8601 |
+| duration | a number, seconds |
+| list, struct, map | an array or object of the same |
+| bytes | text, read as UTF-8; a byte that is none is `\\xff` |
+| anything else | its text |"""
+
+UNIONS = """| reader | how |
+|---|---|
+| datasets | `concatenate_datasets([load_dataset(x, split="train") for x in (one, two)])` |
+| DuckDB | `read_parquet([one, two], union_by_name=true)` |
+| Polars | `polars.concat([scan_parquet(one), scan_parquet(two)], how="diagonal")` |
+| pandas | `pandas.concat([read_parquet(one), read_parquet(two)])` |
+| pyarrow | `dataset([dataset(one), dataset(two)], schema=unify_schemas([…]))` |
+| Spark | `spark.read.option("mergeSchema", "true").parquet(one, two)` |
+
+A score that an output lacks is null."""
+
+_PLACES = {
+    "edits/*.parquet": ("parquet", "one row an edit"),
+    "webdataset/*.tar": ("webdataset", "the same edits, a sample each"),
+    "webdataset/index.json": ("webdataset", "the tars and how many samples each has (wids)"),
+    "webdataset/sizes.json": ("webdataset", "the same, as open_clip reads it"),
+    "dead/*.parquet": (None, "one row an edit that failed, with the source and the reason"),
+    "settings/*.json": (None, "the settings that each row's `fingerprint` names"),
+    "_state/": (None, "what resuming needs; not for publishing"),
+}
+_READERS = {
+    "parquet": """    datasets.load_dataset("DIR")          # the edits
+    datasets.load_dataset("DIR", "dead")  # the dead letters
+    duckdb.sql("select * from 'DIR/edits/*.parquet' where edit = 'red'")
+    polars.scan_parquet("DIR/edits/*.parquet")
+    pandas.read_parquet("DIR/edits")
+    spark.read.parquet("DIR/edits")""",
+    "webdataset": """    tars = sorted(glob.glob("DIR/webdataset/*.tar"))
+    webdataset.WebDataset(tars, shardshuffle=False).decode("pil")
+    datasets.load_dataset("webdataset", data_files="DIR/webdataset/*.tar")
+    wids.ShardListDataset("DIR/webdataset/index.json", base="DIR/webdataset")
+    ray.data.read_webdataset("DIR/webdataset", file_extensions=["tar"], decoder="PIL")""",
+}
+
+
+def card(output: Output, counts: Counts, schemas: Mapping[str, pa.Schema]) -> str:
+    """The page; `schemas` are those of the files in `edits` and `dead`."""
+    chosen = {"input": output.settings["input"]["path"], "prompts": output.settings["prompts"]}
+    chosen["model"] = output.settings["model"]
+    return _TEXT.format(
+        configs=_configs(output),
+        counts=counts,
+        reasons="".join(f"| of these: {name} | {n:,} |\n" for name, n in _reasons(counts)),
+        made_from=_indented(json.dumps(chosen, indent=2)),
+        places="\n".join(
+            f"| `{place}` | {what} |"
+            for place, (form, what) in _PLACES.items()
+            if form is None or form in output.formats
+        ),
+        readers="\n".join(text for form, text in _READERS.items() if form in output.formats),
+        edits=_columns(schemas["edits"]),
+        dead=_columns(schemas["dead"]),
+        became=BECAME,
+        unions=UNIONS,
+    )
+
+
+def _configs(output: Output) -> str:
+    if "parquet" not in output.formats:  # the configs of a dataset are of one format
+        return "- config_name: edits\n  data_files: webdataset/*.tar"
+    return (
+        "- config_name: edits\n  default: true\n  data_files: edits/*.parquet\n"
+        "- config_name: dead\n  data_files: dead/*.parquet"
+    )
+
+
+def _reasons(counts: Counts) -> list[tuple[str, int]]:
+    return sorted(counts.dead_by_kind.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _columns(schema: pa.Schema) -> str:
+    rows = [f"| `{f.name}` | {type_name(f.type)} | {meaning(f.name)} |" for f in schema]
+    return "\n".join(["| column | type | is |", "|---|---|---|", *rows])
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())

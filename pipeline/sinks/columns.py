@@ -1,0 +1,58 @@
+"""What each column of a part means, in a line: for the card and docs/output.md. Knows no value."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+MEANINGS = {
+    "id": "name of the edit in this and any other output, and its key in the tar",
+    "shard": "path of the input shard, below `input`",
+    "shard_version": "size or digest of the shard when it was read",
+    "ordinal": "position of the image in its shard, from 0",
+    "key": "the image's key in its shard",
+    "caption": "caption of the source",
+    "columns": "every other input column, as a JSON object",
+    "edit": "name of the edit; an image has one or more",
+    "source_prompt": "text that describes the source",
+    "target_prompt": "text that describes the edit",
+    "mask_strength": "noise level of the mask's estimate, 0..1",
+    "encoding_ratio": "how far the image was inverted, 0..1 (the paper's r)",
+    "guidance_scale": "classifier-free guidance",
+    "seed": "of the image's noise maps; below 2^53",
+    "width": "pixels, of all three pictures",
+    "height": "pixels, of all three pictures",
+    "mask_area": "share of the picture that is edited, 0..1",
+    "mask_state": "partial, empty (nothing to edit was found) or full",
+    "model": "id or folder of the model",
+    "weights": "digest of the model's safetensors files",
+    "input": "where the input was read, as it was configured",
+    "run": "8 hex digits of the input's place and the settings; begins each id",
+    "run_seed": "seed of the run",
+    "settings": "the settings of mask, invert and edit, as a JSON object",
+    "fingerprint": "of all settings: `settings/{fingerprint}.json` has them",
+    "code_version": "version of diffedit-pipeline",
+    "source": "the source picture, its bytes as they were read",
+    "edited": "the edited picture",
+    "encoding": "lossless, copied (all JPEG blocks but those edited), or fresh: why",
+    "mask": "PNG, 255 where the picture may differ, else 0",
+    "chunk": "number of the chunk in its shard",
+    "last": "whether the chunk ends its shard",
+    "planned": "edits that were planned for the image",
+    "error_stage": "where it failed: read, plan, edit or check",
+    "error_kind": "a word for counting",
+    "error_message": "what was found and what is allowed, for a person",
+    "source_format": "format of the source picture, by its content",
+    "edited_format": "format of the edited picture, by its content",
+}
+SCORE = "score, see the function of that name in pipeline/metrics"
+
+
+def meaning(name: str) -> str:
+    """What the column (or key of a tar's JSON) `name` says."""
+    return SCORE if name.startswith("score_") else MEANINGS[name]
+
+
+def type_name(kind: pa.DataType) -> str:
+    """The type as the tables of columns call it."""
+    names = {"float": "float32", "double": "float64"}
+    return "image" if pa.types.is_struct(kind) else names.get(str(kind), str(kind))

@@ -1,0 +1,101 @@
+"""What makes an output a dataset that others open: its card, schemas, settings and the tars' index.
+
+All of it is made from the settings and the commit records, and made again after each run. Knows no
+picture.
+"""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from pipeline import storage
+from pipeline.errors import RunError
+from pipeline.sinks import dead, layout, parquet
+from pipeline.sinks.card import Counts, card
+from pipeline.sinks.commits import Commit, PartFile, read_commits
+from pipeline.sinks.output import Output
+
+CARD = "README.md"
+MARK = f"{layout.STATE}/unpublished"
+"""There while the card and the index may not say what is committed."""
+
+
+def describe(output: Output) -> None:
+    """Makes an output open from its beginning; to be called before a run's first commit."""
+    with storage.explained(output.path, "describe the output"):
+        if not _there(output, CARD):
+            publish(output)
+        keep_settings(output)
+        mark(output)
+
+
+def mark(output: Output) -> None:
+    """Notes that something is about to be committed: where this ends early, the next run publishes,
+    however little it has to do."""
+    storage.put(output.fs, f"{output.root}/{MARK}", b"")
+
+
+def published(output: Output) -> bool:
+    """Whether the card and the index say what is committed."""
+    with storage.explained(output.path, "look at the output"):
+        return not _there(output, MARK)
+
+
+def _there(output: Output, path: str) -> bool:
+    try:
+        storage.read(output.fs, f"{output.root}/{path}")
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def keep_settings(output: Output) -> None:
+    """Writes the settings that the fingerprint in this run's rows stands for."""
+    _put_json(output, f"settings/{output.fingerprint}.json", output.settings)
+
+
+def publish(output: Output) -> None:
+    """Writes the card, the index of the tars, and a part of no rows, so that globs find one.
+
+    Reads every commit record. Raises RunError where one is damaged or nothing can be written.
+    """
+    counts, tars = Counts(), []
+    for commit in read_commits(output):
+        _count(counts, commit)
+        tars += commit.files_of("webdataset")
+    files = {"dead": dead.encode(parquet.no_rows(output), output)}
+    files["edits"] = parquet.encode_edits(parquet.no_rows(output), output)
+    schemas = {kind: pq.read_schema(BytesIO(data)) for kind, data in files.items()}
+    with storage.explained(output.path, "describe the output", raising=RunError):
+        for kind, data in files.items():
+            if kind == "dead" or "parquet" in output.formats:
+                storage.put(output.fs, f"{output.root}/{kind}/schema.parquet", data)
+        if "webdataset" in output.formats:
+            _index(output, sorted(tars, key=lambda file: file.path))
+        page = card(output, counts, schemas).encode()
+        storage.put(output.fs, f"{output.root}/{CARD}", page)
+        storage.remove(output.fs, f"{output.root}/{MARK}")
+
+
+def _count(counts: Counts, commit: Commit) -> None:
+    for name in ("rows", "planned", "written", "dead", "removed", "passed"):
+        setattr(counts, name, getattr(counts, name) + getattr(commit, name))
+    counts.bytes += sum(file.bytes for file in commit.files)
+    for reason, count in commit.dead_by_kind.items():
+        counts.dead_by_kind[reason] = counts.dead_by_kind.get(reason, 0) + count
+
+
+def _index(output: Output, tars: list[PartFile]) -> None:
+    named = [(file.path.rpartition("/")[2], file) for file in tars]
+    shards = [{"url": n, "nsamples": file.rows, "filesize": file.bytes} for n, file in named]
+    _put_json(output, "webdataset/index.json", {"wids_version": 1, "shardlist": shards})
+    _put_json(output, "webdataset/sizes.json", {name: file.rows for name, file in named})
+
+
+def _put_json(output: Output, path: str, content: Any) -> None:
+    data = (json.dumps(content, indent=1) + "\n").encode()
+    storage.put(output.fs, f"{output.root}/{path}", data)

@@ -1,0 +1,134 @@
+"""What is said about one folder's pictures: in tables and in the files beside them.
+
+Knows names and tables' bytes, no storage and no meaning of a column.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+from pipeline.errors import RowError
+from pipeline.sources import _table, _text
+from pipeline.sources._names import Names, folded, is_picture, same_form
+from pipeline.sources._shard import Member, unnumbered
+
+CAPTIONS = (".txt", ".caption")
+"""Endings of captions beside a picture; a .json is read where there is none."""
+
+UNREAD = "no picture of a format that is read"
+NO_PICTURE = "a caption or .json without a picture of its name"
+SECOND = "a second metadata table in one folder"
+
+Row = dict[str, Any]
+
+
+def table_of(infos: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    """The first metadata table among the files of one folder."""
+    by_name = {posixpath.basename(info["name"]).lower(): info for info in infos}
+    return next((by_name[name] for name in _table.NAMES if name in by_name), None)
+
+
+class Beside:
+    """The names of one folder; `read_table` fills `rows`, `told` and `broken`."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        names = sorted(names)
+        self.pictures = [name for name in names if is_picture(name)]
+        self.rows: defaultdict[str, list[Row]] = defaultdict(list)  # of tables, by picture
+        self.told: list[Member] = []  # rows that are no picture's
+        self.broken: RowError | None = None  # the first line that cannot be read
+        self._names = Names(names)
+        self._of_pictures = {n for p in self.pictures for n in (p, posixpath.splitext(p)[0])}
+        self._folded = {folded(name) for name in self._of_pictures}
+
+    def sidecar(self, picture: str, ending: str) -> str | None:
+        """The file of this ending that has the picture's name, with or without its own ending."""
+        stems = (posixpath.splitext(picture)[0], picture)
+        for stem in stems:
+            found = self._names.find(stem + ending)
+            if found:
+                of = posixpath.splitext(found)[0]
+                if of in stems or of not in self._of_pictures:  # a.jpg must not get A.jpg's
+                    return found
+        return None
+
+    def why_unused(self, name: str) -> str | None:
+        """Why a file that is no table is passed over; None: it is a picture, or said of one."""
+        stem, ending = posixpath.splitext(name)
+        if is_picture(name):
+            return None
+        if name.lower() in _table.NAMES:
+            return SECOND
+        if ending.lower() not in (*CAPTIONS, ".json"):
+            return UNREAD
+        return None if folded(stem) in self._folded else NO_PICTURE
+
+    def read_table(
+        self, name: str, data: bytes, inside: str, others: Callable[[], Collection[str]] | None
+    ) -> None:
+        """Takes the rows of a table that name pictures here; `inside` is this folder, seen from it.
+
+        `others` gives all folders with pictures that it may speak of; None: lines that are broken
+        or speak of no folder are told elsewhere.
+        """
+        named: list[tuple[str, str, Row]] = []  # picture, its name in the table, row
+        for line in _table.lines(name, data):
+            key, ours = f"({name} line {line.number})", others is not None
+            try:
+                if line.error:
+                    self.broken = self.broken or line.error
+                    raise line.error
+                key = str(line.row[_table.FILE])
+                below, file = _placed(name, key)
+                if folded(below) == inside:
+                    ours = True
+                    named.append((self._picture(name, file), key, line.row))
+                elif others and folded(below) not in others():
+                    raise _missing(name, key, "but there are no pictures in that folder")
+            except RowError as error:
+                if ours:
+                    self._tell(key, line.row, error)
+        self._take(name, named)
+
+    def _picture(self, table: str, file: str) -> str:
+        found = self._names.find(file)
+        if not found:
+            raise _missing(table, file, "which is not in the folder")
+        if not is_picture(found):
+            raise _missing(table, file, "which is there, but of a format that is not read")
+        return found
+
+    def _take(self, table: str, named: Sequence[tuple[str, str, Row]]) -> None:
+        """Another way to write a name is another file's where the table has the name itself too."""
+        exact = {found for found, key, _ in named if _base(key) == found}
+        for found, key, row in named:
+            if _base(key) == found or found not in exact:
+                self.rows[found].append(row)
+            else:
+                self._tell(key, row, _missing(table, key, f"only {found!r} is in the folder"))
+
+    def _tell(self, key: str, row: Row, error: RowError) -> None:
+        self.told.append(unnumbered(_text.key(key), columns=row, error=error))
+
+
+def _base(name: str) -> str:
+    return posixpath.basename(name.replace("\\", "/"))
+
+
+def _placed(table: str, name: str) -> tuple[str, str]:
+    """Folder and file that `name` in a table means. Raises RowError `no_image` for a way out."""
+    plain = name.replace("\\", "/")
+    if plain.startswith("/") or "://" in plain or plain[1:3] == ":/":
+        raise _missing(table, name, "which is no path relative to the table")
+    path = posixpath.normpath(same_form(name))
+    if path.split("/")[0] == "..":
+        raise _missing(table, name, "which is out of the table's folder")
+    folder, _, _ = path.rpartition("/")
+    return folder, posixpath.basename(posixpath.normpath(plain))
+
+
+def _missing(table: str, name: str, why: str) -> RowError:
+    return RowError("no_image", f"{table} names {name!r}, {why}")
