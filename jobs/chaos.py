@@ -1,9 +1,10 @@
-"""Kills runs at random moments and shows that nothing is lost and nothing done twice.
+"""Strikes runs at random moments and shows that nothing is lost and nothing done twice.
 
     python -m jobs.chaos --kills 30
 
-Alternates killing the driver, the model's actor, the node and a task; on local disk and, unless
---no-s3, on a real S3 server behind a proxy that makes 10 % of requests fail. Exit 1 if anything is
+Alternates killing the driver, the model's actor, the node and a task with stalls, in which another
+run takes over and the first then wakes, and with lying listings; on local disk and, unless --no-s3,
+on a real S3 server behind a proxy that makes 10 % of requests fail. Exit 1 if anything is
 lost, doubled or different, or if a run ended without one line that says why. For the repository
 only: it uses the tests' datasets and S3 server.
 """
@@ -25,11 +26,11 @@ console = Console(soft_wrap=True, highlight=False)
 
 
 def main(
-    kills: Annotated[int, typer.Option(help="How many kills.", min=1)] = 30,
+    kills: Annotated[int, typer.Option(help="How many strikes.", min=1)] = 30,
     seed: Annotated[int, typer.Option(help="Of parts, moments and faults.")] = 0,
     s3: Annotated[bool, typer.Option(help="Every other round on an S3 server.")] = True,
 ) -> None:
-    """Kill runs, resume them, count."""
+    """Strike runs, resume them, count."""
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         try:
             with serving(Path(folder) / "s3") if s3 else nullcontext() as server:
@@ -40,7 +41,7 @@ def main(
             raise typer.BadParameter(f"{error}; or give --no-s3") from error
     for problem in outcome.problems:
         console.print(f"problem: {problem}")
-    console.print(f"kills: {dict(outcome.kills)}; different pictures: {outcome.different}")
+    console.print(f"strikes: {dict(outcome.kills)}; different pictures: {outcome.different}")
     console.print(outcome.line())
     if not outcome.sound():
         raise typer.Exit(1)

@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from pipeline import config as configs
-from pipeline.errors import GOES_ON, RunError, UsageError
+from pipeline import process
+from pipeline.errors import RunError, UsageError
 
 app = typer.Typer(
     name="diffedit",
@@ -63,7 +62,7 @@ def run(
     from pipeline.progress import progress, summary
 
     settings = configs.load(config, overrides or [])
-    with _last_word(), progress(console) as watch:
+    with process.last_word(), progress(console) as watch:
         tally = run_config(settings, local=local, verbose=verbose, watch=watch)
     console.print(summary(settings, tally), markup=False, soft_wrap=True)
 
@@ -93,18 +92,37 @@ def preview(
 
 
 @app.command()
-def verify(folder: Folder, endpoint_url: Endpoint = None) -> None:
+def verify(
+    folder: Folder,
+    endpoint_url: Endpoint = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="First mend damaged records; nothing is deleted.")
+    ] = False,
+) -> None:
     """Check an output: every part opens, counts add up, checksums hold. Exit 1 if not."""
+    from pipeline.sinks.lease import writing
     from pipeline.sinks.output import existing_output
+    from pipeline.sinks.repair import repair as mended
     from pipeline.sinks.verify import verify as problems_of
 
+    output = existing_output(folder, endpoint_url)
+    if repair:
+        with writing(output) as held:
+            for line in mended(held):
+                console.print(f"repair {line}", markup=False, soft_wrap=True)
     with console.status("verifying …"):
-        report = problems_of(existing_output(folder, endpoint_url))
-    for problem in report.problems:
-        complaints.print(f"[red]problem[/] {escape(problem)}", soft_wrap=True)
+        report = problems_of(output)
+    _tell(report.problems)
+    for warning in report.warnings[:20]:
+        console.print(f"warning {warning}", markup=False, soft_wrap=True)
     console.print(report.line())
     if report.problems:
         raise typer.Exit(1)
+
+
+def _tell(problems: list[str]) -> None:
+    for problem in problems:
+        complaints.print(f"[red]problem[/] {escape(problem)}", soft_wrap=True)
 
 
 @app.command()
@@ -130,9 +148,13 @@ def report(folder: Folder, endpoint_url: Endpoint = None) -> None:
     from pipeline.report import write_report
     from pipeline.sinks.output import existing_output
 
+    problems: list[str] = []
     with console.status("reading the manifests …"):
-        path = write_report(existing_output(folder, endpoint_url))
+        path = write_report(existing_output(folder, endpoint_url), problems)
+    _tell(problems)
     console.print(f"report: {path}", markup=False, soft_wrap=True)
+    if problems:
+        raise typer.Exit(1)
 
 
 @app.command("config")
@@ -197,7 +219,11 @@ def dead_list(folder: Folder, endpoint_url: Endpoint = None) -> None:
     from pipeline.sinks import dead as letters
     from pipeline.sinks.output import existing_output
 
-    console.print(dead_table(letters.read(existing_output(folder, endpoint_url))))
+    problems: list[str] = []
+    console.print(dead_table(letters.read(existing_output(folder, endpoint_url), problems)))
+    _tell(problems)
+    if problems:
+        raise typer.Exit(1)
 
 
 @dead.command("show")
@@ -279,53 +305,25 @@ def make_data(
 
 def main() -> None:
     """Runs a command; a RunError is one line and its exit code, a bug is a traceback."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    process.speak_anywhere()
+    signal.signal(signal.SIGTERM, process.interrupt)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where nohup ignores it
-        signal.signal(signal.SIGINT, _interrupt)
+        signal.signal(signal.SIGINT, process.interrupt)
     try:
         # Without its standalone mode, Typer returns the code of a typer.Exit.
         sys.exit(app(standalone_mode=False))
     except RunError as error:
         _complain(str(error))
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Who read what we print is gone. Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted")
         sys.exit(130)
     except Exception as error:
         _click_error(error)
-
-
-def _interrupt(*_: Any) -> None:
-    """The first time ends the run in order; who asks again does not want to wait for that."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop_at_once)
-    raise KeyboardInterrupt
-
-
-def _stop_at_once(*_: Any) -> None:
-    os._exit(130)
-
-
-@contextmanager
-def _last_word() -> Iterator[None]:
-    """Where this process is ended mutely, by a kill, by Ray or by `_stop_at_once`, another says so.
-
-    Ray ends a process at once, with no exception, when its raylet on the machine is gone.
-    """
-    said = (
-        "error ended at once (by a second signal, a kill, or because Ray on this machine died); "
-        f"{GOES_ON}"
-    )
-    # `read` fails where this end is closed without a line. Away from the terminal's signals.
-    other = subprocess.Popen(  # noqa: S603 - a constant
-        ["/bin/sh", "-c", 'read -r _ || echo "$0" >&2', said],
-        stdin=subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        yield
-    finally:
-        other.communicate(b"\n")
 
 
 def _click_error(error: Exception) -> None:

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 
 import pyarrow as pa
@@ -129,6 +130,13 @@ class Spent:
         return table.replace_schema_metadata({**(table.schema.metadata or {}), **seconds})
 
 
+def _most(counts: Mapping[str, int], shown: int = 6) -> str:
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    told = [f"{count:,} × {ending}" for ending, count in most[:shown]]
+    more = [f"{len(most) - shown} more"] if len(most) > shown else []
+    return ", ".join(told + more)
+
+
 @dataclass
 class PassedOver:
     """Files that are neither a shard nor a member's: how many, of which ending, and why.
@@ -163,12 +171,11 @@ class PassedOver:
     def lines(self) -> Iterator[str]:
         """For a person: a line a reason; nothing where nothing was passed over."""
         if self.files:
-            yield f"passed over: {self.files:,} file{'s' if self.files > 1 else ''}"
+            sums = sum((Counter(counts) for counts in self.endings.values()), Counter[str]())
+            files = f"{self.files:,} file{'s' if self.files > 1 else ''}"
+            yield f"passed over: {files} (endings: {_most(sums)})"
         for reason, counts in sorted(self.endings.items()):
-            most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-            told = ", ".join(f"{count:,} × {ending}" for ending, count in most[:6])
-            more = f", {len(most) - 6} more endings" if len(most) > 6 else ""
-            yield f"  {reason}: {told}{more}; for example {self.examples[reason]}"
+            yield f"  {reason}: {_most(counts)}; for example {self.examples[reason]}"
 
     @classmethod
     def of(cls, table: pa.Table) -> PassedOver:

@@ -1,4 +1,5 @@
-"""An HTTP proxy before a real S3 server that fails some requests, as storage does on a bad day.
+"""An HTTP proxy before a real S3 server that fails some requests, as storage does on a bad day,
+and lies, as some stores do.
 
 Requests pass unchanged, the Host header too, so their signatures hold. Which requests fail, and
 how, comes from a seed and the order in which they arrive.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -27,8 +29,29 @@ ERRORS = {
 """`expired` is no passing fault, and not among `FAULTS`."""
 
 
+def _lists_commits(request: web.Request) -> bool:
+    return "list-type" in request.query and "/commits/" in request.query.get("prefix", "")
+
+
+def _told(reply: bytes, lie: str) -> bytes:
+    """A listing with its newest entry left out, or with every entry twice."""
+    entries = re.findall(rb"<Contents>.*?</Contents>", reply, re.DOTALL)
+    if not entries:
+        return reply
+    if lie == "repeat":
+        return reply.replace(entries[0], b"".join(entries) + entries[0], 1)
+    written = [re.search(rb"<LastModified>(.*?)<", entry) for entry in entries]
+    newest = max(range(len(entries)), key=lambda i: written[i][1] if written[i] else b"")
+    return reply.replace(entries[newest], b"", 1)
+
+
 class FaultProxy:
-    """`share` of all requests but the first `after` get one of `kinds`; `seen` counts them."""
+    """`share` of all requests but the first `after` get one of `kinds`; `seen` counts them.
+
+    `lie` may be set at any time: `lag` (listings of commit records leave out the newest), `repeat`
+    (they tell everything twice), `broken` (they fail), `overwrites` (If-None-Match is not heeded),
+    `unconditional` (and neither is it known).
+    """
 
     def __init__(
         self,
@@ -41,6 +64,7 @@ class FaultProxy:
         self.share = share
         self.after = after
         self.kinds = kinds
+        self.lie = ""
         self.seen: Counter[str] = Counter()
         self.endpoint_url = ""
         self._upstream = upstream
@@ -58,7 +82,17 @@ class FaultProxy:
             return web.Response(status=status, text=text, content_type="application/xml")
         if fault == "refused":
             return self._reset(request)
+        if self.lie == "broken" and _lists_commits(request):
+            self.seen[self.lie] += 1
+            text = "<Error><Code>InternalError</Code><Message>a disk failed</Message></Error>"
+            return web.Response(status=500, text=text, content_type="application/xml")
+        if self.lie == "unconditional" and "If-None-Match" in request.headers:
+            text = "<Error><Code>NotImplemented</Code><Message>not implemented</Message></Error>"
+            return web.Response(status=501, text=text, content_type="application/xml")
         status, headers, reply = await self._forward(request, body)
+        if self.lie in ("lag", "repeat") and status == 200 and _lists_commits(request):
+            self.seen[self.lie] += 1
+            reply = _told(reply, self.lie)
         if fault == "late":
             await asyncio.sleep(0.3)
         if fault == "lost":
@@ -74,6 +108,8 @@ class FaultProxy:
     ) -> tuple[int, dict[str, str], bytes]:
         assert self._session
         dropped = {"expect", "transfer-encoding", "connection"}
+        if self.lie == "overwrites":
+            dropped.add("if-none-match")
         headers = {k: v for k, v in request.headers.items() if k.lower() not in dropped}
         async with self._session.request(
             request.method,

@@ -16,7 +16,7 @@ from pipeline.rows import PassedOver
 from pipeline.section import build
 from pipeline.sinks.commits import load_progress
 from pipeline.sinks.output import open_output, refuse_nested
-from pipeline.sources._chunks import require_columns
+from pipeline.sources._chunks import read_members, require_columns
 from pipeline.sources._shard import Member, Shard, Source
 
 SAMPLE = 256
@@ -120,7 +120,7 @@ def _looks(source: Source, shards: Sequence[Shard], limit: int | None) -> dict[s
 def _look(source: Source, shard: Shard, rows: int, limit: int | None) -> _Look:
     seen: list[Member] = []
     share = 0.0
-    for member in islice(source.members(shard), limit):
+    for member in islice(read_members(source, shard), limit):
         small = shard.rows is None and share * shard.size <= SMALL
         if len(seen) >= rows and not small:
             count = len(seen) / share

@@ -16,15 +16,18 @@ from ray.data import ActorPoolStrategy, Datasink, Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
 from pipeline.config import RunConfig
+from pipeline.engine.careful import Careful, read_carefully, write_carefully
 from pipeline.engine.envelope import pack, per_chunk, stream_one_row_blocks, unpack
 from pipeline.engine.losses import explained
 from pipeline.engine.tally import Tally
-from pipeline.engine.todo import Todo, read
-from pipeline.section import check
+from pipeline.engine.todo import Todo
+from pipeline.section import check as check_section
 from pipeline.sinks.commits import Commit
 from pipeline.sinks.output import Output
-from pipeline.sinks.part import write_part
 from pipeline.stages import Check, Edit, Plan
+
+TASK_RETRIES: dict[str, Any] = {"max_retries": 8}
+"""Ray's default is to run a task that dies again for ever, without a word."""
 
 
 def flow(config: RunConfig, todo: Todo, output: Output, tally: Any) -> None:
@@ -32,13 +35,19 @@ def flow(config: RunConfig, todo: Todo, output: Output, tally: Any) -> None:
     check_model(config)
     stream_one_row_blocks()
     run = config.run
-    chunkwise = {"batch_size": None, "batch_format": "pyarrow"}
+    chunkwise: dict[str, Any] = {"batch_size": None, "batch_format": "pyarrow", **TASK_RETRIES}
+    plan = Careful(config, output, ["plan"], Plan(config))
+    check = Careful(config, output, ["check"], Check(config))
     (
-        ray.data.read_datasource(Chunks(config, todo), override_num_blocks=len(todo))
-        .map_batches(per_chunk(Plan(config)), **chunkwise)
+        ray.data.read_datasource(
+            Chunks(config, todo, output),
+            override_num_blocks=len(todo),
+            ray_remote_args=TASK_RETRIES,
+        )
+        .map_batches(per_chunk(plan), **chunkwise)
         .map_batches(
             EditActor,
-            fn_constructor_args=[config],
+            fn_constructor_args=[config, output],
             compute=ActorPoolStrategy(
                 min_size=run.actors[0],
                 max_size=run.actors[1],
@@ -52,8 +61,8 @@ def flow(config: RunConfig, todo: Todo, output: Output, tally: Any) -> None:
             batch_size=1,  # of envelopes; with GPUs Ray wants a number
             batch_format="pyarrow",
         )
-        .map_batches(per_chunk(Check(config)), **chunkwise)
-        .write_datasink(Parts(output, tally))
+        .map_batches(per_chunk(check), **chunkwise)
+        .write_datasink(Parts(config, output, tally), ray_remote_args=TASK_RETRIES)
     )
 
 
@@ -63,10 +72,10 @@ def check_model(config: RunConfig) -> None:
     On the machines of a cluster, for this one may not have the folder; else in this process.
     """
     if _alone():
-        check(config.model)
+        check_section(config.model)
     else:
         # Ended after the call, the process gives back its memory.
-        once: Any = ray.remote(max_calls=1)(check)
+        once: Any = ray.remote(max_calls=1)(check_section)
         ray.get(once.options(**_place(config)).remote(config.model))
 
 
@@ -88,18 +97,20 @@ def _place(config: RunConfig) -> dict[str, float]:
 
 
 def _bounded_restarts() -> dict[str, int]:
-    # Ray's default is to restart for ever: a row that kills its actor would loop. Retries are not
-    # bounded beside that: a lost machine uses up several before Ray knows that it is lost.
-    return {"max_restarts": 4, "max_task_retries": -1}
+    # Ray's default is to restart for ever. A picture that ends its process costs two restarts until
+    # it is done apart. Retries are not bounded beside that: a lost machine uses up several before
+    # Ray knows that it is lost.
+    return {"max_restarts": 8, "max_task_retries": -1}
 
 
 class Chunks(Datasource):
     """One read task a shard; each streams the chunks of its shard that are not committed."""
 
-    def __init__(self, config: RunConfig, todo: Todo) -> None:
+    def __init__(self, config: RunConfig, todo: Todo, output: Output) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._config = config
         self._todo = todo
+        self._output = output
 
     def estimate_inmemory_data_size(self) -> int:
         """Bytes, for Ray's planning."""
@@ -109,24 +120,24 @@ class Chunks(Datasource):
         """A task a shard, whatever `parallelism` Ray asks for."""
         meta = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
         return [
-            ReadTask(partial(_packed, self._config, shard, done), meta)
+            ReadTask(partial(_packed, self._config, shard, done, self._output), meta)
             for shard, done in self._todo
         ]
 
 
-def _packed(config: RunConfig, shard: Any, done: Any) -> Iterator[pa.Table]:
-    return map(pack, read(config, shard, done))
+def _packed(config: RunConfig, shard: Any, done: Any, output: Output) -> Iterator[pa.Table]:
+    return map(pack, read_carefully(config, shard, done, output))
 
 
 class EditActor:
     """Holds the model on its device; edits one chunk a call, two threads by turns."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, output: Output) -> None:
         # Of an error in an actor's start Ray keeps the text alone, so the first call raises it.
         self._edit: Any = None
         self._error: Exception | None = None
         try:
-            self._edit = per_chunk(Edit(config))
+            self._edit = per_chunk(Careful(config, output, ["edit"], Edit(config)))
         except Exception as error:  # a bug too: as a death of the process it would have no cause
             self._error = error
 
@@ -139,7 +150,8 @@ class EditActor:
 class Parts(Datasink[None]):
     """Writes each chunk as one part, commits it and reports it."""
 
-    def __init__(self, output: Output, tally: Any) -> None:
+    def __init__(self, config: RunConfig, output: Output, tally: Any) -> None:
+        self._config = config
         self._output = output
         self._tally = tally
 
@@ -147,7 +159,7 @@ class Parts(Datasink[None]):
         """Raises TooManyDead (through Ray) once the share of dead letters is too high."""
         for block in blocks:
             for table in unpack(block):
-                self._add(write_part(self._output, table)).check()
+                self._add(write_carefully(self._config, self._output, table)).check()
 
     def _add(self, commit: Commit) -> Tally:
         try:

@@ -7,25 +7,33 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 
 from pipeline.config import RunConfig
+from pipeline.engine.careful import Careful, read_carefully, write_carefully
 from pipeline.engine.tally import Tally
 from pipeline.engine.todo import Todo, read
 from pipeline.sinks.output import Output
-from pipeline.sinks.part import write_part
 from pipeline.stages import Check, Edit, Plan
+
+STAGES = ("plan", "edit", "check")
 
 
 def flow(
     config: RunConfig, todo: Todo, output: Output, tally: Tally, watch: Callable[[Tally], None]
 ) -> None:
     """Runs and commits every chunk of `todo` that is not committed."""
-    for table in results(config, todo):
-        tally.add(write_part(output, table)).check()
-        watch(tally)
+    work = Careful(config, output, STAGES, _work(config))
+    for shard, done in todo:
+        for table in read_carefully(config, shard, done, output):
+            tally.add(write_carefully(config, output, work(table))).check()
+            watch(tally)
 
 
 def results(config: RunConfig, todo: Todo) -> Iterator[pa.Table]:
     """The result table of each chunk, in order; nothing is written."""
-    plan, edit, check = Plan(config), Edit(config), Check(config)
+    work = _work(config)
     for shard, done in todo:
-        for table in read(config, shard, done):
-            yield check(edit(plan(table)))
+        yield from map(work, read(config, shard, done))
+
+
+def _work(config: RunConfig) -> Callable[[pa.Table], pa.Table]:
+    plan, edit, check = Plan(config), Edit(config), Check(config)
+    return lambda table: check(edit(plan(table)))

@@ -9,11 +9,13 @@ from dataclasses import replace
 import pyarrow as pa
 
 from pipeline.config import RunConfig, parse
+from pipeline.engine.careful import KILLED, Careful
 from pipeline.engine.run import Watch, interruptible
 from pipeline.engine.tally import Tally
 from pipeline.errors import UsageError
 from pipeline.rows import PLAN_SCHEMA
 from pipeline.sinks.commits import Commit, load_progress
+from pipeline.sinks.layout import RUN
 from pipeline.sinks.lease import writing
 from pipeline.sinks.output import Output, existing_output
 from pipeline.sinks.part import write_part
@@ -34,6 +36,7 @@ def replay(
 
     `overrides` change the settings of the run (`input.max_pixels=200000000`); the new rows say so
     in their fingerprint. Letters of the stage `read` stay: what could not be read is not in them.
+    Raises UsageError for an override that would change what the run is.
     """
     there = existing_output(folder, endpoint_url)
     config = _settings(there, overrides)
@@ -59,28 +62,48 @@ def _run(
     watch: Watch,
 ) -> None:
     plan, edit, check = Plan(config), Edit(config), Check(config)
+    work = Careful(config, output, ["edit", "check"], lambda rows: check(edit(rows)))
     for before in commits:
         unplanned, planned = load(output, before, kinds)
         rows = pa.concat_tables([plan(unplanned), planned.select(PLAN_SCHEMA.names)])
         if len(rows):
-            after = write_part(output, check(edit(rows)), before)
+            # What ended a process before is let near no process but its own.
+            suspect = any(reason.endswith(f"/{KILLED}") for reason in before.dead_by_kind)
+            after = write_part(output, work(rows, suspect), before)
             tally.add(since(before, after))
             watch(tally)
 
 
 def _settings(there: Output, overrides: Sequence[str]) -> RunConfig:
+    for key in (override.partition("=")[0] for override in overrides):
+        _refuse(key)
     place = {"path": there.path, "storage": there.storage.model_dump()}
     raw = deepcopy(dict(there.settings))  # overrides are set into it
     raw["output"] |= place
-    config = parse(raw, f"{there.path}/run.json", overrides)
-    here = config.result_settings()
-    if here["output"] != there.settings["output"] or config.check.scores != _scores(there):
+    for section, how in there.how.items():
+        raw[section] = {**raw[section], **how}
+    return parse(raw, f"{there.path}/{RUN}", overrides)
+
+
+_FIXED = ("input", "output", "model", "check.scores", "run.chunk_rows", "run.limit")
+_FREE = (
+    "input.max_pixels",
+    "input.max_bytes",
+    "model.dtype",
+    "model.device",
+    "model.micro_batch",
+    "model.compile",
+)
+
+
+def _refuse(key: str) -> None:
+    """Raises UsageError where `key` decides what the run is: its files, its chunks, its model."""
+    if not _within(key, _FREE) and (_within(key, _FIXED) or key in ("run", "check")):
         raise UsageError(
-            f"{there.path}: a replay cannot change output.* or check.scores: all rows of an output "
-            "have the same columns"
+            f"override {key}: a replay goes into the output of its run, so it cannot change "
+            f"{', '.join(_FIXED)}; of these it may change {', '.join(_FREE)}"
         )
-    return config
 
 
-def _scores(there: Output) -> tuple[str, ...]:
-    return tuple(there.settings["check"]["scores"])
+def _within(key: str, sections: Sequence[str]) -> bool:
+    return any(f"{key}.".startswith(f"{section}.") for section in sections)

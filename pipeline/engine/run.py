@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -15,16 +17,19 @@ from pipeline.engine.todo import Todo, todo
 from pipeline.errors import BugError, Interrupted
 from pipeline.prompts._rule import Rule
 from pipeline.section import build
+from pipeline.sinks.attempts import forget, noted
 from pipeline.sinks.commits import load_progress
 from pipeline.sinks.lease import writing
 from pipeline.sinks.output import Output, begin, open_output, refuse_nested
 from pipeline.sinks.publish import describe, publish, published
-from pipeline.sinks.sweep import sweep
+from pipeline.sinks.sweep import sweep, untidy
 from pipeline.sources._chunks import require_columns
 from pipeline.sources._shard import Source
 
 Watch = Callable[[Tally], None]
 POLL_SECONDS = 0.5
+STALL_SECONDS = 1200.0
+"""Without a commit until a person is told."""
 
 
 def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally:
@@ -40,7 +45,9 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
     require_columns(source, shards, rule.columns())
     tally = Tally(config.run.max_dead_share, passed_over=listing.passed)
     output = open_output(config)
-    if not todo(shards, load_progress(output)) and published(output):
+    progress = load_progress(output)
+    idle = published(output) and not untidy(output, progress)
+    if idle and not todo(shards, progress):
         return tally
     with interruptible(), writing(output) as output:
         output = begin(output)
@@ -48,10 +55,13 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
         # What another run committed before it gave up the lease counts too.
         left = todo(shards, load_progress(output))
         if left:
-            tally.expected_rows = expected_rows(source, left, config)
+            # Only for the bar: what ended this process there before is looked at no more.
+            with noted(output, "", "sample") as deaths:
+                tally.expected_rows = 0 if deaths else expected_rows(source, left, config)
             tally = (_locally if local else _on_ray)(config, left, output, tally, watch, verbose)
         sweep(output, load_progress(output))
         publish(output)
+        forget(output)
     if tally.planned != tally.written + tally.dead + tally.removed:
         raise BugError(f"planned {tally.planned}, but written {tally.written}, dead {tally.dead}")
     tally.check(final=True)
@@ -105,10 +115,13 @@ def _polled(actor: Any, watch: Watch) -> Iterator[None]:
     done = threading.Event()
 
     def poll() -> None:
+        told = _StallTold()
         # Where the counts are gone, the run itself ends with the reason.
         with suppress(ray.exceptions.RayError):
             while not done.wait(POLL_SECONDS):
-                watch(ray.get(actor.snapshot.remote()))
+                tally = ray.get(actor.snapshot.remote())
+                told.look(tally)
+                watch(tally)
 
     thread = threading.Thread(target=poll, daemon=True)
     thread.start()
@@ -117,6 +130,25 @@ def _polled(actor: Any, watch: Watch) -> Iterator[None]:
     finally:
         done.set()
         thread.join(timeout=5)
+
+
+class _StallTold:
+    """Says so on stderr where no chunk has been committed for long."""
+
+    def __init__(self) -> None:
+        self._chunks, self._since = -1, time.monotonic()
+
+    def look(self, tally: Tally) -> None:
+        if tally.chunks != self._chunks:
+            self._chunks, self._since = tally.chunks, time.monotonic()
+        elif time.monotonic() - self._since > STALL_SECONDS:
+            self._since = time.monotonic()
+            print(
+                f"no chunk was committed for {STALL_SECONDS / 60:.0f} minutes; the run goes on. "
+                "Where chunks are large or the model is slow that is well; else look at Ray's "
+                "logs, or stop the run: the same command goes on from what is committed",
+                file=sys.stderr,
+            )
 
 
 @contextmanager

@@ -22,7 +22,9 @@ def todo(shards: Sequence[Shard], progress: Progress) -> Todo:
     return [(s, progress.done(s)) for s in shards if not progress.finished(s)]
 
 
-def read(config: RunConfig, shard: Shard, done: BitMap) -> Iterator[pa.Table]:
+def read(
+    config: RunConfig, shard: Shard, done: BitMap, source: Source | None = None
+) -> Iterator[pa.Table]:
     """Streams the chunks of `shard` that are not in `done` (READ_SCHEMA)."""
-    source: Source = build(config.input)
+    source = source or build(config.input)
     return chunks(source, shard, config.run.chunk_rows, done, config.run.limit)

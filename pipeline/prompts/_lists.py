@@ -7,13 +7,6 @@ COLOURS = (
     "white", "grey",
 )  # fmt: skip
 
-COLOUR_WORDS = (
-    *COLOURS, "gray", "teal", "cyan", "navy", "navy blue", "royal blue", "sky blue", "indigo",
-    "violet", "magenta", "maroon", "burgundy", "crimson", "scarlet", "beige", "ivory", "khaki",
-    "lavender", "lilac", "golden", "gold", "silver", "charcoal", "aquamarine",
-)  # fmt: skip
-"""Words read as a colour in a product's caption; fruit and flowers (lime, rose) are left out."""
-
 MATERIALS = (
     "wooden", "metal", "plastic", "glass", "leather", "marble", "ceramic", "stone", "paper",
 )  # fmt: skip

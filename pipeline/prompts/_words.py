@@ -8,18 +8,18 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 
 from pipeline.errors import RowError
+from pipeline.prompts._inflection import article
 
 MAX_PROMPT = 2000
 """Characters; text encoders read 77 tokens, so that anything longer is not a caption."""
 
-_ARTICLE = re.compile(r"(?<![\w-])(a|an)(\s+)$", re.IGNORECASE)
-_SOUNDS_VOWEL = re.compile(
-    r"(?!uni(?!n)|us[aeu]|ut[eio]|eu|ewe|uk|one\b|once\b)[aeiou]|hour|honest|honou?r|heir",
-    re.IGNORECASE,
+_SMALL = frozenset(
+    ("a", "an", "the", "and", "or", "of", "in", "on", "with", "for", "to", "by", "at", "from", "is")
 )
+_ARTICLE = re.compile(r"(?<![\w-])(a|an)(\s+)$", re.IGNORECASE)
 
 
 def checked(text: str | None) -> str:
@@ -45,40 +45,83 @@ def normal(word: str) -> str:
     return " ".join(word.lower().split())
 
 
-def replaced(caption: str, spans: Sequence[tuple[int, int]], word: str) -> str:
+def nouns(words: Iterable[str]) -> re.Pattern[str]:
+    """A pattern of any of `words`, in the singular and the plural."""
+    every = {form for word in words for form in (*singulars(normal(word)), normal(word))}
+    return whole_words({f"{form}{end}" for form in every for end in ("", "s", "es")})
+
+
+def singulars(word: str) -> Iterator[str]:
+    """`word` and what it may be the plural of, by its ending; no claim that these are words."""
+    yield word
+    if word.endswith("ies"):
+        yield word[:-3] + "y"
+    if word.endswith("ves"):
+        yield from (word[:-3] + "f", word[:-3] + "fe")
+    if word.endswith("es"):
+        yield word[:-2]
+    if word.endswith("s") and not word.endswith("ss"):
+        yield word[:-1]
+
+
+def replaced(caption: str, spans: Iterable[tuple[int, int]], word: str) -> str:
     """`caption` with `word` at each (start, end), in the case of what stood there."""
+    return replaced_each(caption, [(start, end, word) for start, end in spans])
+
+
+def replaced_each(caption: str, places: Iterable[tuple[int, int, str]]) -> str:
+    """`caption` with a word at each (start, end, word), in the case of what stood there."""
     parts: list[str] = []
     done = 0
-    for start, end in spans:
-        new = in_case_of(caption[start:end], word)
-        parts += [with_article(caption[done:start], new), new]
+    sentence = is_sentence(caption)
+    for start, end, word in places:
+        titled = not sentence or bool(caption[:start].strip())
+        new = in_case_of(caption[start:end], word, titled)
+        parts += [with_article(caption[done:start], new, word), new]
         done = end
     return "".join([*parts, caption[done:]])
 
 
-def with_article(before: str, word: str) -> str:
-    """`before` with an a/an at its end made to suit `word`."""
+def with_article(before: str, word: str, spoken: str | None = None) -> str:
+    """`before` with an a/an at its end made to suit `word`; it stands where no rule is sure.
+
+    `spoken` is the word in its own case, where `word` is in capitals for its place alone.
+    """
     found = _ARTICLE.search(before)
-    if not found:
-        return before
-    spoken = unicodedata.normalize("NFKD", word)
-    article = "an" if _SOUNDS_VOWEL.match(spoken) else "a"
-    if article == found[1].lower():
+    if found and found[1] == "AN" and word.isupper():
+        spoken = word.lower()
+    wanted = article(spoken or word) if found else None
+    if not found or wanted is None or wanted == found[1].lower():
         return before
     shouted = found[1].isupper() and len(word) > 1 and word.isupper()
-    article = article.upper() if shouted else in_case_of(found[1][0], article)
-    return before[: found.start()] + article + found[2]
+    wanted = wanted.upper() if shouted else in_case_of(found[1][0], wanted)
+    return before[: found.start()] + wanted + found[2]
 
 
-def in_case_of(found: str, word: str) -> str:
-    """`word` in the case of `found`: red → blue, Red → Blue, RED → BLUE, Dark Red → Sky Blue."""
+def is_sentence(text: str) -> bool:
+    """Whether most words behind the first are in lower case: no Title Case, no CAPITALS."""
+    found: list[str] = re.findall(r"[^\W\d_]{2,}", text)
+    rest = [word for word in found[1:] if word.lower() not in _SMALL]
+    return 2 * sum(word.islower() for word in rest) > len(rest)
+
+
+def in_case_of(found: str, word: str, titled: bool = False) -> str:
+    """`word` in the case of `found`: red → blue, RED → BLUE, Dark Red → Sky Blue.
+
+    Red → Sky blue, as a sentence begins, or Sky Blue where it is `titled`.
+    """
     if found.isupper() and len(found) > 1:
         return word.upper()
-    if " " in found and found.istitle():
-        return word.title()
+    if found[:1].isupper() and (titled or (" " in found and found.istitle())):
+        return _titled(word)
     if found[:1].isupper():
         return word[:1].upper() + word[1:]
     return word
+
+
+def _titled(word: str) -> str:
+    """Title Case, a capital only where a word begins: "off-white" → "Off-White"."""
+    return re.sub(r"(?<![\w'’])\w", lambda found: found[0].upper(), word)
 
 
 def slug(text: str) -> str:

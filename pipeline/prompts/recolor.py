@@ -1,48 +1,44 @@
-"""A product's caption → the same product in other colours. Knows no other attribute."""
+"""A product's title → the same product in other colours. Knows no other attribute."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from pipeline.errors import RowError
-from pipeline.prompts._lists import COLOUR_WORDS
+from pipeline.prompts import _column
+from pipeline.prompts._choice import Place, attached, matching, own_colour
+from pipeline.prompts._insert import before_noun, before_product
 from pipeline.prompts._rule import PlannedEdit, Rule
-from pipeline.prompts._words import (
-    checked,
-    in_case_of,
-    normal,
-    replaced,
-    unique_names,
-    whole_words,
-    with_article,
-)
+from pipeline.prompts._targets import ColourColumns, Colours, Target, Word, targets
+from pipeline.prompts._title import Title, clean, same
+from pipeline.prompts._words import checked, nouns, replaced, unique_names
 from pipeline.section import Section
-
-Word = Annotated[str, Field(min_length=1, pattern=r"\w")]
-
-SHADE = r"(?:(?:dark|light|pale|bright|deep|pastel|vivid)(?:\s+|-))?"
-# "red, glossy ceramic mug" is the mug's colour; "red table with a mug" is not.
-BETWEEN = re.compile(r"(?:,?\s+(?!(?:and|or|on|in|with|of|the|a|an)\b)[\w-]+){0,3},?\s+")
 
 
 class Config(Section):
-    """The colour word of the caption is replaced by each of the colours given."""
+    """The product's colour in the caption is replaced by each of the colours given."""
 
     type: Literal["recolor"] = "recolor"
-    colours: tuple[Word, ...] = Field(
+    colours: Colours = Field(
         ("red", "yellow", "green", "blue", "purple", "black", "white"),
-        min_length=1,
-        description="Colours for each product; the one that it has is left out.",
+        description="Colours for each product, the one that it has is left out: words, "
+        "{name, hex} or {name, lab} for exact ones; or the row's columns: {name: …, hex: …}.",
+    )
+    source_colour: Word | None = Field(
+        None,
+        description="Column of the product's colour: the caption is searched for that one, and "
+        "the prompts are built from it where the caption names none. Unset, or an empty cell: "
+        "the caption alone is read.",
     )
     object: Word | tuple[Word, ...] = Field(
         (),
-        description="Noun, or nouns, of the product: its colour is changed, or put before it "
-        "where it has none. Unset: the first colour word of the caption is changed.",
+        description="Noun, or nouns, of the product, or the column of its noun: its colour is "
+        "changed, or put before it where it has none. Unset: the caption tells.",
     )
     on_missing: Literal["dead", "pass"] = Field(
         "dead", description="No colour word (or no such noun): dead letter, or nothing to do."
@@ -51,12 +47,16 @@ class Config(Section):
 
 def build(config: Config) -> Rule:
     """The rule of `config`."""
-    objects = (config.object,) if isinstance(config.object, str) else config.object
-    return RecolorRule(
-        config,
-        whole_words((*COLOUR_WORDS, *config.colours), prefix=SHADE),
-        whole_words(objects) if objects else None,
-    )
+    return RecolorRule(config)
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a row says of its product: noun(s), whether a column names them, and its colour."""
+
+    nouns: tuple[str, ...]
+    from_column: bool
+    colour: str | None
 
 
 @dataclass(frozen=True)
@@ -64,58 +64,83 @@ class RecolorRule:
     """One edit for each colour that the product doesn't have yet, named after the colour."""
 
     config: Config
-    colour_pattern: re.Pattern[str]
-    object_pattern: re.Pattern[str] | None
 
     def columns(self) -> list[str]:
-        """None: only the caption is read."""
-        return []
+        """The columns that the config names; `object` is left out, for it may be a noun."""
+        asked = self.config.colours
+        named = [asked.name, asked.hex] if isinstance(asked, ColourColumns) else []
+        return [name for name in (self.config.source_colour, *named) if name]
 
     def plan(self, caption: str | None, columns: Mapping[str, Any]) -> list[PlannedEdit]:
         """The product in each other colour.
 
-        Raises RowError: `no_caption`, `caption_too_long`, `no_colour`, `no_object`.
+        Raises RowError: `no_caption`, `caption_too_long`, `no_colour`, `no_object`, and where it
+        cannot be told which words are to change: `unclear_colour`, `several_colours`,
+        `colour_differs`, `colour_code`, `other_language`; `no_column`, `bad_value`.
         """
-        text = checked(caption)
+        product = self._product(columns)
+        text = clean(checked(caption))
+        asked = targets(self.config.colours, columns)
+        known = [*(colour.name for colour in asked), *([product.colour] if product.colour else ())]
         try:
-            start, end = self._place(text)
-        except RowError:
-            if self.config.on_missing == "pass":
+            return _edits(Title(text, known), product, asked)
+        except RowError as error:
+            if self.config.on_missing == "pass" and error.kind in ("no_colour", "no_object"):
                 return []
             raise
-        has = _same(text[start:end])
-        colours = [c for c in dict.fromkeys(map(normal, self.config.colours)) if _same(c) != has]
-        return [
-            PlannedEdit(name, text, _coloured(text, start, end, colour))
-            for name, colour in zip(unique_names(colours), colours, strict=True)
-        ]
 
-    def _place(self, text: str) -> tuple[int, int]:
-        """Where the product's colour stands; an empty span before the noun where it has none."""
-        colours = [found.span() for found in self.colour_pattern.finditer(text)]
-        if self.object_pattern is None:
-            if not colours:
-                raise RowError("no_colour", f"no colour word in {text[:200]!r}")
-            return colours[0]
-        noun = self.object_pattern.search(text)
-        if noun is None:
-            raise RowError("no_object", f"no word of prompts.object in {text[:200]!r}")
-        for start, end in reversed(colours):
-            if end <= noun.start() and BETWEEN.fullmatch(text, end, noun.start()):
-                return start, end
-        return noun.start(), noun.start()
+    def _product(self, columns: Mapping[str, Any]) -> Product:
+        config = self.config
+        colour = _column.colour(columns, config.source_colour)
+        if isinstance(config.object, str) and config.object in columns:
+            noun = _column.text(columns, config.object)
+            return Product((noun,) if noun else (), True, colour)
+        given = (config.object,) if isinstance(config.object, str) else config.object
+        return Product(given, False, colour)
 
 
-def _same(colour: str) -> str:
-    return normal(colour).replace("-", " ").replace("gray", "grey")
+def _edits(title: Title, product: Product, asked: list[Target]) -> list[PlannedEdit]:
+    place = _place(title, product)
+    has = {same(colour) for colour in (place and place.colour, product.colour) if colour}
+    wanted = [colour for colour in asked if same(colour.name) not in has]
+    names = [colour.name for colour in wanted]
+    source, prompts = _prompts(title, place, product, names)
+    return [
+        PlannedEdit(name, source, prompt, colour=colour.hex)
+        for name, prompt, colour in zip(unique_names(names), prompts, wanted, strict=True)
+    ]
 
 
-def _coloured(text: str, start: int, end: int, colour: str) -> str:
-    if start < end:
-        return replaced(text, [(start, end)], colour)
-    noun = text[start:].split(maxsplit=1)[0]
-    word = in_case_of(noun, colour)
-    rest = text[start:]
-    if start == 0 and noun.istitle():
-        rest = rest[0].lower() + rest[1:]
-    return with_article(text[:start], word) + word + " " + rest
+def _place(title: Title, product: Product) -> Place | None:
+    """The colour's place in the title; None where it names none and one is to be put there."""
+    objects = frozenset(noun.lower().replace(" ", "-") for noun in product.nouns)
+    if product.colour:
+        return matching(title, product.colour, objects)
+    noun = _noun(title, product)
+    return attached(title, noun.span(), objects) if noun else own_colour(title)
+
+
+def _noun(title: Title, product: Product) -> re.Match[str] | None:
+    if not product.nouns:
+        return None
+    noun = nouns(product.nouns).search(title.text)
+    if noun is None and not product.from_column:
+        raise RowError("no_object", f"no word of prompts.object in {title.text[:200]!r}")
+    return noun
+
+
+def _prompts(
+    title: Title, place: Place | None, product: Product, colours: list[str]
+) -> tuple[str, list[str]]:
+    """The source prompt and a target prompt a colour."""
+    if place:
+        return title.text, [replaced(title.text, place.spans, colour) for colour in colours]
+    own = product.colour
+    noun = _noun(title, product)
+    if noun:
+        texts = [before_noun(title, noun.span(), colour) for colour in colours]
+        return (before_noun(title, noun.span(), own) if own else title.text), texts
+    assert own, "without a noun and a colour the place is found or the row is dead"
+    if product.nouns:
+        return f"{own} {product.nouns[0]}", [f"{colour} {product.nouns[0]}" for colour in colours]
+    return before_product(title, own), [before_product(title, colour) for colour in colours]

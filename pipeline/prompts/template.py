@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Formatter
@@ -13,6 +14,9 @@ from pipeline.errors import RowError
 from pipeline.prompts._rule import PlannedEdit, Rule
 from pipeline.prompts._words import checked, with_article
 from pipeline.section import Section
+
+_OWN_ARTICLE = re.compile(r"(?:a|an|the)\s", re.IGNORECASE)
+_ARTICLE = re.compile(r"(?<![\w-])an?\s+$", re.IGNORECASE)
 
 
 def _parsed(template: str) -> list[tuple[str, str | None]]:
@@ -83,8 +87,15 @@ def _filled(template: str, row: Mapping[str, Any]) -> str:
         prompt += text
         if name is not None:
             value = _value(row, name)
-            prompt = with_article(prompt, value) + value
+            prompt = _with_one_article(prompt, value) + value
     return checked(prompt)
+
+
+def _with_one_article(before: str, value: str) -> str:
+    """`before` with its a/an made to suit `value`, or left out where the value brings its own."""
+    if _OWN_ARTICLE.match(value):
+        return _ARTICLE.sub("", before)
+    return with_article(before, value)
 
 
 def _value(row: Mapping[str, Any], name: str) -> str:

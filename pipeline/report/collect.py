@@ -13,9 +13,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.errors import UsageError
 from pipeline.report.distribution import Distribution
 from pipeline.sinks import webdataset
-from pipeline.sinks.commits import Commit, idle_share, read_commits
+from pipeline.sinks.commits import MISSING, Commit, idle_share, read_commits, superseded
 from pipeline.sinks.output import Output
 from pipeline.storage import explained, read, retried
 
@@ -66,21 +67,27 @@ class Summary:
         return sum(self.chunks[shard] == length for shard, length in self.lengths.items())
 
 
-def collect(output: Output, gallery: int) -> Summary:
+def collect(output: Output, gallery: int, problems: list[str] | None = None) -> Summary:
     """The summary of `output`, with `gallery` edits spread evenly over it.
 
-    Raises UsageError where a committed file is missing.
+    What is damaged or missing is told in `problems`; without them it is raised.
     """
     summary = Summary()
     parts: list[tuple[str, int]] = []
     living = "edits" if "parquet" in output.formats else "webdataset"
-    for commit in read_commits(output):
+    for commit in read_commits(output, problems):
         _count(summary, commit)
-        for file in commit.files_of(living):
-            _measure(summary, output, file.path)
-            parts.append((file.path, file.rows))
-        for file in commit.files_of("dead"):
-            _exhume(summary, output, file.path, set(commit.dead_by_kind))
+        try:
+            for file in commit.files_of(living):
+                _measure(summary, output, file.path)
+                parts.append((file.path, file.rows))
+            for file in commit.files_of("dead"):
+                _exhume(summary, output, file.path, set(commit.dead_by_kind))
+        except (UsageError, pa.ArrowException) as error:
+            if problems is None:
+                raise
+            if not superseded(output, commit):
+                problems.append(f"{commit.shard} chunk {commit.chunk}: {error}; {MISSING}")
     parts.sort()
     for part, numbers in spread([count for _, count in parts], gallery):
         summary.gallery += _rows(output, parts[part][0], numbers)

@@ -65,12 +65,13 @@ class Card:
     edited: str | None
 
 
-def write_report(output: Output) -> str:
+def write_report(output: Output, problems: list[str] | None = None) -> str:
     """Writes `report.html` into the output folder and returns its path.
 
-    Raises UsageError where a committed file is missing or the folder can't be written.
+    What is damaged or missing is told in `problems`; without them it is raised. Raises UsageError
+    where the folder can't be written.
     """
-    page = render(collect(output, GALLERY), output)
+    page = render(collect(output, GALLERY, problems), output)
     path = f"{output.path}/report.html"
     with explained(path, "write the report"):
         put(output.fs, f"{output.root}/report.html", page.encode())

@@ -16,19 +16,18 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from pyroaring import BitMap
 
 from pipeline import storage
-from pipeline.errors import RunError, UsageError
-from pipeline.rows import Chunk, PassedOver
+from pipeline.errors import RunError
+from pipeline.rows import PassedOver
 from pipeline.sinks import layout
 from pipeline.sinks.layout import ChunkName
 from pipeline.sinks.output import Output
-
-T = TypeVar("T", bound=BaseModel)
+from pipeline.sinks.pins import Pin, damaged, read_record, refuse_another
 
 READERS = 16
 """Records read at a time: on S3 each is one round trip."""
@@ -90,15 +89,6 @@ class Commit(BaseModel):
         return [file for file in self.files if file.kind == kind]
 
 
-class Pin(BaseModel):
-    """Which shard an id is of, and of which version all its chunks are."""
-
-    model_config = ConfigDict(frozen=True)
-
-    shard: str
-    version: str
-
-
 def idle_share(model_seconds: float, idle_seconds: float) -> float | None:
     """Share of their time that the models waited, 0..1; None where they did not work."""
     return idle_seconds / (model_seconds + idle_seconds) if model_seconds else None
@@ -140,6 +130,10 @@ class Progress:
         """The highest generation that the listing showed; 0 where it showed none."""
         return ChunkName(shard_id, chunk, self._generations.get((shard_id, chunk), 0))
 
+    def knows(self, name: ChunkName) -> bool:
+        """Whether the listing showed a record of the chunk."""
+        return name.chunk in self._chunks.get(name.shard_id, ())
+
     def heads(self) -> Iterator[ChunkName]:
         """A record of each shard: its highest chunk's, which tells whether the shard ends there."""
         return (self.latest(shard_id, chunks.max()) for shard_id, chunks in self._chunks.items())
@@ -167,7 +161,7 @@ class Progress:
     def unfinished(self) -> list[str]:
         """The shards that are committed in part only."""
         return [
-            self._heads[shard_id].shard
+            self._heads[shard_id].shard if shard_id in self._heads else shard_id
             for shard_id, chunks in self._chunks.items()
             if len(chunks) != self._length(shard_id)
         ]
@@ -178,25 +172,17 @@ class Progress:
         return head.chunk + 1 if head and head.last else None
 
 
-def refuse_another(ours: Pin, there: Pin) -> None:
-    """Raises UsageError where the output's shard is another, or another version of ours."""
-    if there.shard != ours.shard:
-        raise UsageError(
-            f"the shards {ours.shard} and {there.shard} share one name in the output; "
-            "give one of them another name"
-        )
-    if there.version != ours.version:
-        raise UsageError(
-            f"shard {ours.shard} changed since its edits were begun (version {there.version}, "
-            f"now {ours.version}): give changed input another name, or use another output.path"
-        )
+def load_progress(output: Output, strict: bool = True) -> Progress:
+    """What is committed in `output`, from one listing and a record of each shard.
 
-
-def load_progress(output: Output) -> Progress:
-    """What is committed in `output`, from one listing and a record of each shard."""
+    Raises RunError for a damaged one of those; not `strict`, it goes on without.
+    """
     progress = Progress(commit_names(output))
-    for head in read_all(output, progress.heads()):
-        progress.know(head)
+    for _, head in read_each(output, progress.heads()):
+        if isinstance(head, Commit):
+            progress.know(head)
+        elif strict:
+            raise head
     return progress
 
 
@@ -209,25 +195,50 @@ def commit_names(output: Output) -> Iterator[ChunkName]:
                 yield parsed
 
 
-def read_commits(output: Output) -> Iterator[Commit]:
+def read_commits(output: Output, problems: list[str] | None = None) -> Iterator[Commit]:
     """The current record of every chunk, as a stream: sums over them are the output's.
 
-    Raises RunError for a record that cannot be read.
+    A record that cannot be read is told in `problems`; without them it is a RunError.
     """
-    return read_all(output, Progress(commit_names(output)).names())
+    for _, found in read_each(output, Progress(commit_names(output)).names()):
+        if isinstance(found, Commit):
+            yield found
+        elif problems is None:
+            raise found
+        else:
+            problems.append(str(found))
 
 
 def read_all(output: Output, names: Iterable[ChunkName]) -> Iterator[Commit]:
-    """These records, as a stream in their order. Raises RunError as `read_commits`."""
+    """These records, as a stream in their order. Raises RunError for one that is damaged."""
+    for _, found in read_each(output, names):
+        if not isinstance(found, Commit):
+            raise found
+        yield found
+
+
+def read_each(
+    output: Output, names: Iterable[ChunkName]
+) -> Iterator[tuple[ChunkName, Commit | RunError]]:
+    """Each of these records, or what is wrong with it: one that is damaged hides no other."""
     names = iter(names)
     with ThreadPoolExecutor(READERS) as pool:
         while batch := list(islice(names, 8 * READERS)):
-            yield from pool.map(partial(read_commit, output), batch)
+            yield from zip(batch, pool.map(partial(_attempted, output), batch), strict=True)
+
+
+def _attempted(output: Output, name: ChunkName) -> Commit | RunError:
+    try:
+        return read_commit(output, name)
+    except RunError as error:
+        return error
+    except FileNotFoundError:
+        return RunError(f"{output.path}/{layout.commit_path(name)}: missing")
 
 
 def read_commit(output: Output, name: ChunkName) -> Commit:
     """One record. Raises FileNotFoundError where there is none, RunError for a damaged one."""
-    commit = _read(output, layout.commit_path(name), Commit)
+    commit = read_record(output, layout.commit_path(name), Commit)
     if commit.name != name:
         raise damaged(output, layout.commit_path(name), f"it is of {commit.name}")
     return commit
@@ -252,15 +263,13 @@ def newest(output: Output, name: ChunkName) -> Commit | None:
     return found
 
 
-def pin(output: Output, chunk: Chunk) -> None:
-    """Ties the shard to its version, before its first record.
+def superseded(output: Output, commit: Commit) -> bool:
+    """Whether a replay has committed since `commit` was read, and may have swept its files."""
+    now = newest(output, commit.name)
+    return now is not None and now.generation > commit.generation
 
-    Raises UsageError where another writer tied it to another version.
-    """
-    ours = Pin(shard=chunk.shard, version=chunk.shard_version)
-    path = layout.pin_path(layout.shard_id(chunk.shard))
-    if not storage.create(output.fs, f"{output.root}/{path}", ours.model_dump_json().encode()):
-        refuse_another(ours, _read(output, path, Pin))
+
+MISSING = "missing or damaged; `diffedit verify` tells more and what to do"
 
 
 def create_commit(output: Output, commit: Commit) -> bool:
@@ -270,19 +279,3 @@ def create_commit(output: Output, commit: Commit) -> bool:
     """
     path = f"{output.root}/{layout.commit_path(commit.name)}"
     return storage.create(output.fs, path, commit.model_dump_json().encode())
-
-
-def _read(output: Output, path: str, kind: type[T]) -> T:
-    data = storage.read(output.fs, f"{output.root}/{path}")
-    try:
-        return kind.model_validate_json(data)
-    except ValidationError as error:
-        raise damaged(output, path, "it is no commit record") from error
-
-
-def damaged(output: Output, path: str, why: str) -> RunError:
-    """The error that names a record which cannot be used."""
-    return RunError(
-        f"{output.path}/{path}: damaged: {why}; `diffedit verify --repair {output.path}` "
-        "rebuilds what can be"
-    )

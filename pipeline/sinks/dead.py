@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import storage
-from pipeline.sinks.commits import read_commits
+from pipeline.sinks.commits import MISSING, read_commits, superseded
 from pipeline.sinks.output import Output
 from pipeline.sinks.parquet import to_bytes, with_pictures
 
@@ -24,11 +24,20 @@ def encode(dead: pa.Table, output: Output) -> bytes:
     return to_bytes(with_pictures(dead, ["source"], output, (), decode=False))
 
 
-def read(output: Output) -> Iterator[pa.Table]:
-    """The committed dead letters, one part at a time."""
-    for commit in read_commits(output):
+def read(output: Output, problems: list[str] | None = None) -> Iterator[pa.Table]:
+    """The committed dead letters, one part at a time.
+
+    What is damaged or missing is told in `problems`; without them it is raised.
+    """
+    for commit in read_commits(output, problems):
         for file in commit.files_of("dead"):
-            yield read_part(output, file.path)
+            try:
+                yield read_part(output, file.path)
+            except (FileNotFoundError, pa.ArrowException) as error:
+                if problems is None:
+                    raise
+                if not superseded(output, commit):
+                    problems.append(f"{file.path}: {MISSING} ({type(error).__name__})")
 
 
 def read_part(output: Output, path: str) -> pa.Table:

@@ -4,6 +4,7 @@
     webdataset/….tar                                        the same, as WebDataset samples
     dead/….parquet                                          dead letters
     _state/run.json                                         what the run is
+    _state/model.json                                       digest of the weights that edit
     _state/shards/{shard_id}.json                           the shard's path and version
     _state/commits/{shard_id}/{chunk:05d}-r{generation}.json    commit record, written last
 
@@ -22,6 +23,7 @@ from hashlib import blake2b
 STATE = "_state"
 RUN = f"{STATE}/run.json"
 COMMITS = f"{STATE}/commits"
+MODEL = f"{STATE}/model.json"
 SHARDS = f"{STATE}/shards"
 PARTS = {"edits": "parquet", "webdataset": "tar", "dead": "parquet"}
 """Folder of each kind of part → its extension."""

@@ -9,7 +9,8 @@ higher number has lost, and write tasks look right before each commit.
 A lease saves work; no result rests on it. What a stalled run commits after all is one of several
 attempts at a chunk, and of those one counts (`commits.py`).
 
-Expiry trusts clocks to agree within a fraction of `TTL`.
+No machine's clock is believed: a lease is over when the store says that its file was not written
+for `TTL`, by the store's own clock, or when the kernel says that its process is gone.
 """
 
 from __future__ import annotations
@@ -45,12 +46,7 @@ class Lease:
     started: int  # when the process did, in the kernel's ticks: numbers of processes come again
     place: str  # boot and process namespace: where the same, the process can be looked up
     since: str  # UTC, ISO 8601
-    expires: float  # seconds since the epoch; 0: released
-
-    def over(self) -> bool:
-        """Whether another run may take over."""
-        near = bool(self.place) and self.place == _place()
-        return self.expires < time.time() or (near and _started(self.pid) != self.started)
+    released: bool = False
 
     def to_bytes(self) -> bytes:
         """As it is stored."""
@@ -74,7 +70,7 @@ def writing(output: Output) -> Iterator[Output]:
         stop.set()
         heart.join()
         with suppress(Exception):  # it runs out by itself
-            _put(output, number, replace(lease, expires=0))
+            _put(output, number, replace(lease, released=True))
 
 
 def check_held(output: Output) -> None:
@@ -83,24 +79,26 @@ def check_held(output: Output) -> None:
         return
     highest = max(_numbers(output), default=0)
     if highest != output.lease:
-        by = _who(_read(output, highest)) if highest else "its lease was removed"
+        by = _who(_read(output, highest), highest) if highest else "its lease was removed"
         raise RunError(f"{output.path}: taken over by another run ({by}); this one stops")
 
 
 def _take(output: Output) -> tuple[int, Lease]:
     lease = _own()
+    if not _numbers(output):
+        storage.refuse_overwriting(output.fs, f"{output.root}/{FOLDER}")
     while True:
         numbers = _numbers(output)
         number = max(numbers, default=0)
-        if number and not (held := _read(output, number)).over():
-            raise _refusal(output, held)
+        if number:
+            _refuse_held(output, number)
         number += 1
         if storage.create(output.fs, _path(output, number), lease.to_bytes()):
             break
     # A faster run may be beyond this number, and have tidied it away before we made it again.
     highest = max(_numbers(output))
     if highest > number:
-        raise _refusal(output, _read(output, highest))
+        _refuse_held(output, highest, though_over=True)
     for old in numbers:
         storage.remove(output.fs, _path(output, old))
     return number, lease
@@ -109,20 +107,19 @@ def _take(output: Output) -> tuple[int, Lease]:
 def _renew(output: Output, number: int, lease: Lease, stop: threading.Event) -> None:
     while not stop.wait(TTL / 4):
         with suppress(Exception):  # the next beat tries again; the tasks check for themselves
-            _put(output, number, replace(lease, expires=time.time() + TTL))
+            _put(output, number, lease)
 
 
 def _put(output: Output, number: int, lease: Lease) -> None:
     storage.put(output.fs, _path(output, number), lease.to_bytes())
 
 
-def _read(output: Output, number: int) -> Lease:
-    path = _path(output, number)
-    data = storage.read(output.fs, path)
+def _read(output: Output, number: int) -> Lease | None:
+    """The lease; None where it cannot be read: torn, or taken this moment and still empty."""
     try:
-        return Lease(**json.loads(data))
-    except (ValueError, TypeError) as error:
-        raise UsageError(f"{path}: not a lease; remove it if no run is going on") from error
+        return Lease(**json.loads(storage.read(output.fs, _path(output, number))))
+    except (ValueError, TypeError):
+        return None
 
 
 def _numbers(output: Output) -> list[int]:
@@ -131,34 +128,61 @@ def _numbers(output: Output) -> list[int]:
 
 
 def _path(output: Output, number: int) -> str:
-    return f"{output.root}/{FOLDER}/{number:06d}.json"
+    return f"{output.root}/{_name(number)}"
+
+
+def _name(number: int) -> str:
+    return f"{FOLDER}/{number:06d}.json"
 
 
 def _own() -> Lease:
-    now = time.time()
-    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
     pid = os.getpid()
     return Lease(
         writer=uuid.uuid4().hex,
         host=socket.gethostname(),
         pid=pid,
-        started=_started(pid),
+        started=_started(pid) or 0,
         place=_place(),
-        since=since,
-        expires=now + TTL,
+        since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )
 
 
-def _refusal(output: Output, held: Lease) -> UsageError:
-    seconds = max(1, round(held.expires - time.time()))
-    return UsageError(
-        f"{output.path}: another run is writing there ({_who(held)}); "
-        f"wait for it, or {seconds} s if it is dead"
+def _refuse_held(output: Output, number: int, though_over: bool = False) -> None:
+    """Raises UsageError where the lease is another's and not over."""
+    try:
+        lease = _read(output, number)
+        if not though_over and lease and (lease.released or _gone(lease)):
+            return
+        left = TTL - storage.age(output.fs, _path(output, number))
+    except FileNotFoundError:
+        return  # tidied away by who took the next
+    if left < 0 and not though_over:
+        return
+    raise UsageError(
+        f"{output.path}: another run is writing there ({_who(lease, number)}); "
+        f"wait for it, or {max(1, round(left))} s if it is dead"
     )
 
 
-def _who(lease: Lease) -> str:
-    return f"host {lease.host}, pid {lease.pid}, since {lease.since}"
+def _who(lease: Lease | None, number: int) -> str:
+    who = f"host {lease.host}, pid {lease.pid}, since {lease.since}; " if lease else ""
+    return f"{who}its lease is {_name(number)}"
+
+
+def _gone(lease: Lease) -> bool:
+    """Whether the kernel says that the process which took the lease is no more.
+
+    Not seeing it is no proof: /proc may hide the processes of other users.
+    """
+    if not lease.place or lease.place != _place():
+        return False
+    try:
+        os.kill(lease.pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return _started(lease.pid) not in (None, lease.started)
 
 
 def _place() -> str:
@@ -169,10 +193,10 @@ def _place() -> str:
         return ""
 
 
-def _started(pid: int) -> int:
-    """When a process here started; 0 where it is not running (or there is no /proc to tell)."""
+def _started(pid: int) -> int | None:
+    """When the process started; 0 where it ended; None where /proc does not tell."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0
+        return None
     return 0 if fields[0] in "ZX" else int(fields[19])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ class Output:
     fingerprint: str  # of the settings
     model: Mapping[str, str]  # what the model says of itself: name, weights hash
     run: str  # 8 hex digits of where the input lies and the settings: part of every name
+    how: Mapping[str, Any] = field(default_factory=dict)  # settings that a replay keeps, by section
     lease: int | None = None  # number of the lease that the run holds, see `lease.py`
 
     @property
@@ -135,9 +136,19 @@ def open_output(config: RunConfig, model: Mapping[str, str] | None = None) -> Ou
         fingerprint,
         dict(model or {}),
         layout.digest(f"{_place(config)} {fingerprint}")[:8],
+        _how(config),
     )
     with storages.explained(output.path, "look at the output"):
         return _same(output) or output
+
+
+def _how(config: RunConfig) -> dict[str, Any]:
+    """What decides the last bits of a result, beside `result_settings`."""
+    run, model = config.run.model_dump(mode="json"), config.model.model_dump(mode="json")
+    return {
+        "run": {name: run[name] for name in ("actors", "cpus_per_actor")},
+        "model": {name: model[name] for name in ("micro_batch", "compile") if name in model},
+    }
 
 
 def begin(output: Output) -> Output:
@@ -178,7 +189,7 @@ def existing_output(path: str, endpoint_url: str | None = None) -> Output:
     if there is None:
         raise UsageError(f"{path}: no {layout.RUN} there, so not the output of a run")
     named = {key: there[key] for key in ("settings", "fingerprint", "model", "run")}
-    return replace(output, **named)
+    return replace(output, **named, how=there.get("how", {}))
 
 
 def _run_json(output: Output) -> dict[str, Any] | None:
@@ -212,6 +223,7 @@ def _to_json(output: Output) -> bytes:
         "code_version": output.provenance["code_version"],
         "model": output.model,
         "settings": output.settings,
+        "how": output.how,
     }
     return (json.dumps(content, indent=2) + "\n").encode()
 

@@ -19,10 +19,11 @@ from pipeline import storage
 from pipeline.errors import BugError, RunError
 from pipeline.rows import Chunk, PassedOver, Spent
 from pipeline.sinks import dead, layout, parquet, webdataset
-from pipeline.sinks.commits import Commit, PartFile, create_commit, newest, pin
+from pipeline.sinks.commits import Commit, PartFile, create_commit, newest
 from pipeline.sinks.layout import ChunkName
 from pipeline.sinks.lease import check_held
 from pipeline.sinks.output import Output
+from pipeline.sinks.pins import pin, pin_model
 from pipeline.sinks.replay import merged, untouched
 
 
@@ -42,13 +43,19 @@ def write_part(output: Output, table: pa.Table, before: Commit | None = None) ->
         )
         committed = newest(output, name)
         if committed:
+            check_held(output)  # who was taken over need not go on
             return _theirs(output, committed, before)
         pin(output, chunk)
+        pin_model(output, table["weights"].to_pylist())
         commit = _written(output, chunk, name, table, before)
         seconds = {k: round(v, 3) for k, v in asdict(spent).items()}
         commit = commit.model_copy(update={**seconds, "passed_over": PassedOver.of(table)})
         commit = merged(before, commit) if before else commit
-        check_held(output)
+        try:
+            check_held(output)
+        except RunError:
+            _remove(output, commit, before)
+            raise
         return commit if create_commit(output, commit) else _lost(output, commit, before)
 
 
@@ -64,15 +71,20 @@ def _written(
 
 
 def _lost(output: Output, ours: Commit, before: Commit | None) -> Commit:
-    """What another writer committed; our own files, which nobody else can name, are removed."""
-    kept = {file.path for file in before.files} if before else set()
-    for file in ours.files:
-        if file.path not in kept:
-            storage.remove(output.fs, f"{output.root}/{file.path}")
+    """What another writer committed; our own files are removed."""
+    _remove(output, ours, before)
     theirs = newest(output, ours.name)
     if theirs is None:
         raise RunError(f"{output.path}: a commit record vanished while it was written")
     return _theirs(output, theirs, before)
+
+
+def _remove(output: Output, ours: Commit, before: Commit | None) -> None:
+    """Our own files, which no record names and nobody else can."""
+    kept = {file.path for file in before.files} if before else set()
+    for file in ours.files:
+        if file.path not in kept:
+            storage.remove(output.fs, f"{output.root}/{file.path}")
 
 
 def _theirs(output: Output, committed: Commit, before: Commit | None) -> Commit:
@@ -146,6 +158,17 @@ def split(run: str, table: pa.Table) -> tuple[pa.Table, pa.Table, pa.Table]:
     rows = table.filter(ended).add_column(0, "id", pa.array(ids, pa.string()))
     dead_rows = pc.is_valid(rows["error_kind"])
     return rows.filter(pc.invert(dead_rows)), rows.filter(dead_rows), table.filter(pc.invert(ended))
+
+
+def encoded(output: Output, table: pa.Table) -> pa.Table:
+    """`table` itself, after its rows were encoded as `write_part` does, and the bytes let go."""
+    edits, dead_letters, _ = split(output.run, table.replace_schema_metadata(None))
+    if len(edits):
+        for encode in (parquet.encode_edits, webdataset.encode):
+            encode(edits, output)
+    if len(dead_letters):
+        dead.encode(dead_letters, output)
+    return table
 
 
 def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:

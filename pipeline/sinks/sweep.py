@@ -8,11 +8,11 @@ can never count again. What has no record may still get one, from a writer that 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import chain, groupby
 
 from pipeline import storage
 from pipeline.errors import RunError
-from pipeline.sinks import layout
+from pipeline.sinks import attempts, layout
 from pipeline.sinks.commits import Progress, newest
 from pipeline.sinks.layout import ChunkName, PartName
 from pipeline.sinks.output import Output
@@ -31,16 +31,31 @@ def sweep(output: Output, progress: Progress) -> list[str]:
     return removed
 
 
+def untidy(output: Output, progress: Progress) -> bool:
+    """Whether there is something to remove."""
+    with storage.explained(output.path, "look for leftovers", raising=RunError):
+        found = chain(leftovers(output, progress), attempts.left(output))
+        return next(found, None) is not None
+
+
 def leftovers(output: Output, progress: Progress) -> Iterator[str]:
     """Paths of files that no record names nor ever will."""
     for kind in layout.PARTS:
-        for place, found in groupby(_parts(output, kind), key=lambda part: _place(part[0])):
-            parts = list(found)
-            if _doubtful(parts, progress):
-                yield from _unnamed(output, place, parts)
+        for place, found in groupby(parts(output, kind), key=lambda part: _place(part[0])):
+            files = list(found)
+            if _doubtful(files, progress):
+                yield from _unnamed(output, place, files)
 
 
-def _parts(output: Output, kind: str) -> Iterator[Found]:
+def orphans(output: Output, progress: Progress) -> Iterator[str]:
+    """Paths of files of chunks that have no record: a run is at work on them, or was killed."""
+    for kind in layout.PARTS:
+        for place, found in groupby(parts(output, kind), key=lambda part: _place(part[0])):
+            if not progress.knows(place) and newest(output, place) is None:
+                yield from (path for _, path in found)
+
+
+def parts(output: Output, kind: str) -> Iterator[Found]:
     """Of one kind, those of a chunk together, half-written ones too."""
     names = storage.names(output.fs, f"{output.root}/{kind}")
     whole = [(storage.whole_name(name), name) for name in names]
@@ -54,19 +69,22 @@ def _place(part: ChunkName) -> ChunkName:
     return ChunkName(part.shard_id, part.chunk)
 
 
-def _doubtful(parts: Iterable[Found], progress: Progress) -> bool:
+def _doubtful(files: Iterable[Found], progress: Progress) -> bool:
     """Whether the record must be asked; a lone file of a chunk never replayed is its record's."""
-    (part, path), *more = parts
+    (part, path), *more = files
     replayed = progress.latest(part.shard_id, part.chunk).generation > 0
     return bool(more) or replayed or path.endswith(storage.TEMPORARY)
 
 
-def _unnamed(output: Output, place: ChunkName, parts: Iterable[Found]) -> Iterator[str]:
-    record = newest(output, place)
+def _unnamed(output: Output, place: ChunkName, files: Iterable[Found]) -> Iterator[str]:
+    try:
+        record = newest(output, place)
+    except RunError:
+        return  # a damaged record: `verify` tells it, and nothing is removed on its word
     if record is None:
         return
     named = {file.path for file in record.files}
     # A part of a later generation may be about to be committed.
     yield from (
-        path for part, path in parts if part.generation <= record.generation and path not in named
+        path for part, path in files if part.generation <= record.generation and path not in named
     )

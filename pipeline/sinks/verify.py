@@ -27,10 +27,12 @@ from pipeline.sinks.commits import (
     PartFile,
     Progress,
     load_progress,
-    read_all,
+    newest,
+    read_commits,
+    read_each,
 )
 from pipeline.sinks.output import Output
-from pipeline.sinks.sweep import leftovers
+from pipeline.sinks.sweep import leftovers, orphans
 
 
 @dataclass
@@ -65,23 +67,32 @@ def verify(output: Output) -> Verification:
     Raises RunError where the output cannot be read at all.
     """
     found = Verification()
-    progress = load_progress(output)
+    progress = load_progress(output, strict=False)  # what is damaged is told below
     ordinals: dict[str, BitMap] = defaultdict(BitMap)
     ids = _Ids()
     with storage.explained(output.path, "verify"):
-        for commit in read_all(output, progress.names()):
+        for commit in read_commits(output, found.problems):
+            here: list[str] = []
+            damage = list(file_problems(output, commit, here))
+            if damage:
+                # A replay may have superseded the record, and its files, since it was read.
+                commit = newest(output, commit.name) or commit
+                here.clear()
+                damage = list(file_problems(output, commit, here))
             _count(found, commit)
             found.problems += ids.of_shard(commit.shard)
+            ids.add(here)
             problems = [
                 *_record(output, commit),
-                *_files(output, commit, ids),
+                *damage,
                 *_seen(commit, ordinals[commit.shard]),
-                *_broken_chain(output, commit),
+                *_broken_chain(output, commit, found.problems),
             ]
             found.problems += [f"{commit.shard} chunk {commit.chunk}: {p}" for p in problems]
         found.problems += [*ids.of_shard(""), *_gaps(progress, ordinals)]
         untidy = leftovers(output, progress)
         found.warnings += [f"{path}: left over; the next run removes it" for path in untidy]
+        found.warnings += [f"{path}: {_ORPHAN}" for path in orphans(output, progress)]
     found.warnings += [f"{shard}: not finished" for shard in progress.unfinished()]
     return found
 
@@ -112,10 +123,19 @@ def _seen(commit: Commit, seen: BitMap) -> Iterator[str]:
     seen |= own
 
 
-def _broken_chain(output: Output, commit: Commit) -> Iterator[str]:
+_ORPHAN = (
+    "its chunk has no record, so a run is at work on it or was killed; the run that commits the "
+    "chunk removes it, and where the shard is gone for good `diffedit verify --repair` moves it out"
+)
+
+
+def _broken_chain(output: Output, commit: Commit, damaged: list[str]) -> Iterator[str]:
     """What a generation lost of the one before it."""
     names = [replace(commit.name, generation=g) for g in range(commit.generation)]
-    for before, after in pairwise([*read_all(output, names), commit]):
+    records = [found for _, found in read_each(output, names)]
+    damaged += [str(found) for found in records if not isinstance(found, Commit)]
+    whole = [found for found in records if isinstance(found, Commit)]
+    for before, after in pairwise([*whole, commit]):
         lost = {f.path for f in before.files if f.kind != "dead"} - {f.path for f in after.files}
         removal = after.removed > before.removed and after.planned == before.planned
         if (lost and not removal) or before.ordinals != after.ordinals:
@@ -158,7 +178,14 @@ class _Ids:
         self._seen.extend(int.from_bytes(digest) for digest in digests)
 
 
-def _files(output: Output, commit: Commit, names: _Ids) -> Iterator[str]:
+_CURE = (
+    "put it back from a copy of the output, or `diffedit verify --repair` has the next run do the "
+    "chunk again"
+)
+
+
+def file_problems(output: Output, commit: Commit, names: list[str] | None = None) -> Iterator[str]:
+    """What is wrong with the files of one record; `names` takes in the ids that they hold."""
     living = {"parquet": "edits", "webdataset": "webdataset"}
     expected = {living[name]: commit.written for name in output.formats}
     expected["dead"] = commit.dead
@@ -166,11 +193,12 @@ def _files(output: Output, commit: Commit, names: _Ids) -> Iterator[str]:
     for file in commit.files:
         problem, there = _opened(output, file)
         if problem:
-            yield f"{file.path}: {problem}"
+            yield f"{file.path}: {problem}; {_CURE}"
             return
         ids[file.kind] += there
     there = ids[next(iter(expected))] + ids["dead"]
-    names.add(there.elements())
+    if names is not None:
+        names += there.elements()
     if removed := there.keys() & set(commit.removed_ids):
         yield f"{min(removed)} was removed, and is there"
     for kind, rows in expected.items():

@@ -11,7 +11,7 @@ from itertools import islice
 import pyarrow as pa
 from pyroaring import BitMap
 
-from pipeline.errors import RowError, RunError, UsageError
+from pipeline.errors import BugError, RowError, RunError, UsageError
 from pipeline.rows import READ_SCHEMA, PassedOver
 from pipeline.sources import _text
 from pipeline.sources._shard import Member, Shard, Source
@@ -32,7 +32,7 @@ def chunks(
     are held. Keys come out unique in the shard: one that returns is `repeated_key`, its key made
     unique by its ordinal. Raises RunError where the storage fails in spite of retries.
     """
-    members = islice(_unique(_read(source, shard)), limit)
+    members = islice(_unique(read_members(source, shard)), limit)
     ahead = next(members)
     for index in range(2**31):
         wanted = index not in done
@@ -61,7 +61,7 @@ def require_columns(source: Source, shards: Sequence[Shard], names: Iterable[str
     complaints = []
     for shard in looked:
         number = LOOK if len(looked) > 1 else LOOK_AGAIN
-        complaint = _complaint(islice(_read(source, shard), number), set(names))
+        complaint = _complaint(islice(read_members(source, shard), number), set(names))
         if complaint == "":
             return
         if complaint:
@@ -87,10 +87,12 @@ def _complaint(members: Iterable[Member], names: set[str]) -> str | None:
     return f"no column {lacking}; its columns: {has}"
 
 
-def _read(source: Source, shard: Shard) -> Iterator[Member]:
+def read_members(source: Source, shard: Shard) -> Iterator[Member]:
+    """The members of `shard`. Raises RunError where the storage fails, or the shard changed."""
     try:
         for ordinal, member in enumerate(source.members(shard)):
-            assert member.ordinal == ordinal, "a source numbers its members in order"
+            if member.ordinal != ordinal:
+                raise BugError(f"{shard.path}: member {ordinal} is numbered {member.ordinal}")
             yield member
     except OSError as error:
         raise RunError(f"cannot read shard {shard.path}: {error}") from error

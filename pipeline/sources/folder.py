@@ -171,6 +171,8 @@ class Folder:
         except Changed:
             raise
         except StorageFailed as error:
+            if isinstance(error.__cause__, FileNotFoundError):  # it was listed a moment ago
+                raise Changed(info["name"]) from error
             if not error.permanent:
                 raise
             raise RowError("unreadable", f"{name}: cannot be opened: {error}") from error

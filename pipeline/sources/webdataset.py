@@ -7,13 +7,10 @@ in no sample (hidden files, names without ending) is passed over.
 
 from __future__ import annotations
 
-import gzip
 import tarfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -24,27 +21,11 @@ from pipeline.sources._files import Files, ShardFile, StorageFailed
 from pipeline.sources._listing import HIDDEN, hidden, list_shards
 from pipeline.sources._names import PICTURES, same_form
 from pipeline.sources._shard import Listing, Member, Shard, each_caption, numbered, unnumbered
+from pipeline.sources._tar import BAD_TAR, check_end, content, entries, opened, read_so_far
 
 ENDINGS = (".tar", ".tar.gz", ".tgz")
 TEXTS = ("txt", "text", "cls", "caption")
 """Small text files of a sample that become columns, named by their extension."""
-BLOCK = 1 << 20
-"""Bytes read from the tar at a time."""
-MAX_HEADER = 1 << 20
-"""Bytes of a pax or long-name header: tarfile reads it whole, so a hostile one must be refused."""
-
-_LONG_HEADERS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
-_LONG_NAMES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
-# What tarfile raises on bad content; it lets some of its parsing errors through as they are.
-_BAD_TAR = (
-    tarfile.TarError,
-    gzip.BadGzipFile,
-    zlib.error,
-    EOFError,
-    ValueError,
-    LookupError,
-    OverflowError,
-)
 
 
 class Config(Files):
@@ -99,7 +80,7 @@ class WebDataset:
                     count += 1
         except StorageFailed:
             raise
-        except _BAD_TAR as error:
+        except BAD_TAR as error:
             yield self._rest(shard, count, error, passed)
         else:
             if count == 0:
@@ -108,9 +89,9 @@ class WebDataset:
 
     def _samples(self, file: ShardFile, shard: Shard, passed: PassedOver) -> Iterator[_Sample]:
         """What is passed over is counted in `passed` until the next sample takes it along."""
-        with _opened(file) as tar:
+        with opened(file) as tar:
             sample: _Sample | None = None
-            for info in _entries(tar):
+            for info in entries(tar):
                 key, extension, why = _split(info)
                 if why:
                     passed.add(_text.printable(info.name), why)
@@ -121,10 +102,10 @@ class WebDataset:
                     sample = None
                 sample = sample or _Sample(key)
                 self._take(sample, info, extension, tar)
-                sample.share = _share(tar, file, shard)
+                sample.share = min(1.0, read_so_far(tar, file) / max(1, shard.size))
             if sample:
                 yield _done(sample, passed)
-            _check_end(tar)
+            check_end(tar)
 
     def _take(
         self, sample: _Sample, info: tarfile.TarInfo, extension: str, tar: tarfile.TarFile
@@ -137,10 +118,10 @@ class WebDataset:
                 _check_size(info, self.config.max_bytes)
                 rank = wanted.index(extension)
                 if rank < sample.rank:
-                    sample.image, sample.rank = _content(tar, info), rank
+                    sample.image, sample.rank = content(tar, info), rank
             elif extension in (*TEXTS, "json", self.config.caption):
                 _check_size(info, _text.MAX_TEXT)
-                sample.texts[extension] = _content(tar, info)
+                sample.texts[extension] = content(tar, info)
         except RowError as error:
             sample.error = sample.error or error
 
@@ -165,13 +146,13 @@ class _Strays:
 
     def __init__(self, config: Config, shard: Shard) -> None:
         self._config, self._shard = config, shard
-        self._found: set[str] | None = None
+        self._found: set[int] | None = None
 
     def error(self, sample: _Sample) -> RowError | None:
         """The true reason of what `sample` lacks, if it is that its files are apart."""
         if self._found is None:
             self._found = self._scattered()
-        if same_form(sample.key) not in self._found:
+        if hash(same_form(sample.key)) not in self._found:
             return None
         return RowError(
             "not_adjacent",
@@ -179,83 +160,32 @@ class _Strays:
             "tar --sort=name",
         )
 
-    def _scattered(self) -> set[str]:
-        names: dict[str, set[str]] = {}  # of every sample before
-        scattered, current = set[str](), ""
+    def _scattered(self) -> set[int]:
+        # Hashes of keys, and few sets that many keys share: a tar may have a million samples.
+        names: dict[int, frozenset[str]] = {}
+        shared: dict[frozenset[str], frozenset[str]] = {}
+        scattered, current = set[int](), 0
         for key, extension in self._headers():
-            before = names.setdefault(key, set())
+            before = names.get(key, frozenset())
             # The same file name again is another sample of a repeated key.
             if key != current and before and extension not in before:
                 scattered.add(key)
-            current = key
-            before.add(extension)
+            current, now = key, before | {extension}
+            names[key] = shared.setdefault(now, now)
         return scattered
 
-    def _headers(self) -> Iterator[tuple[str, str]]:
+    def _headers(self) -> Iterator[tuple[int, str]]:
         try:
             file = ShardFile(self._config, self._shard.url, self._shard.pin)
-            with file, _opened(file) as tar:
-                for info in _entries(tar):
+            with file, opened(file) as tar:
+                for info in entries(tar):
                     key, extension, why = _split(info)
                     if not why and not info.isdir():
-                        yield same_form(key), extension
+                        yield hash(same_form(key)), extension
         except StorageFailed:
             raise
-        except _BAD_TAR:
+        except BAD_TAR:
             return
-
-
-class _Header(tarfile.TarInfo):
-    """A header that tells damage, which `TarFile.next` takes for the end of the archive."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
-        try:
-            info: _Header = super().frombuf(buf, encoding, errors)
-        except tarfile.HeaderError as error:
-            if isinstance(error, tarfile.EOFHeaderError):  # type: ignore[attr-defined]
-                raise
-            raise tarfile.ReadError(str(error)) from error
-        long = info.type in _LONG_HEADERS + _LONG_NAMES
-        if info.size < 0 or (long and info.size > MAX_HEADER):
-            raise tarfile.ReadError(f"a header claims {info.size:,} bytes")
-        return info
-
-
-class _Gunzip(gzip.GzipFile):
-    """Gives what it has unpacked before it tells that the file ends early."""
-
-    def read(self, size: int | None = -1) -> bytes:
-        return self.read1(BLOCK if size is None else size)
-
-
-@contextmanager
-def _opened(file: ShardFile) -> Iterator[tarfile.TarFile]:
-    magic = file.read(2)
-    file.seek(0)
-    stream = _Gunzip(fileobj=cast(BinaryIO, file)) if magic == b"\x1f\x8b" else file
-    with tarfile.open(
-        fileobj=cast(BinaryIO, stream),
-        mode="r|",
-        bufsize=BLOCK,
-        tarinfo=_Header,
-        errors="surrogateescape",
-    ) as tar:
-        yield tar
-
-
-def _entries(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    while (info := tar.next()) is not None:
-        yield info
-        tar.members.clear()  # type: ignore[attr-defined]  # else it keeps every header
-
-
-def _check_end(tar: tarfile.TarFile) -> None:
-    # tarfile stops at the first zero block: a hole in a broken download looks like the end.
-    assert tar.fileobj is not None, "open while it is read"
-    while block := tar.fileobj.read(BLOCK):
-        if block.strip(b"\0"):
-            raise tarfile.ReadError("there is data after the end of the archive")
 
 
 def _split(info: tarfile.TarInfo) -> tuple[str, str, str]:
@@ -286,15 +216,6 @@ def _done(sample: _Sample, passed: PassedOver) -> _Sample:
     return sample
 
 
-def _share(tar: tarfile.TarFile, file: ShardFile, shard: Shard) -> float:
-    """Of the shard's bytes that were read up to here."""
-    stream: Any = tar.fileobj
-    at = float(tar.offset)  # where the next header begins
-    if isinstance(stream.fileobj, _Gunzip):
-        at *= file.tell() / max(1, stream.fileobj.tell())
-    return min(1.0, at / max(1, shard.size))
-
-
 def _check_safe(info: tarfile.TarInfo) -> None:
     if not info.isreg():
         raise RowError("unsafe_member", f"{info.name!r} is a link or device; it is not followed")
@@ -305,15 +226,6 @@ def _check_safe(info: tarfile.TarInfo) -> None:
 def _check_size(info: tarfile.TarInfo, allowed: int) -> None:
     if info.size > allowed:
         raise RowError("too_large", f"{info.name!r}: {info.size:,} bytes; allowed: {allowed:,}")
-
-
-def _content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
-    reader = tar.extractfile(info)
-    assert reader is not None, "only regular files are read"
-    data = reader.read()
-    if len(data) < info.size:
-        raise tarfile.ReadError(f"{info.name!r} ends after {len(data):,} of {info.size:,} bytes")
-    return data
 
 
 def _captioned(sample: _Sample, strays: _Strays, config: Config) -> Iterator[Member]:

@@ -86,7 +86,7 @@ class Edit:
             for i, job in enumerate(jobs)
             if isinstance(job, RowError)
         }
-        return spent.noted(_exploded(table, rows, outcomes))
+        return spent.noted(exploded(table, rows, outcomes))
 
     def _job(self, index: int, row: Row) -> Job | RowError | None:
         if row["error_kind"] is not None or not row["edits"]:
@@ -182,7 +182,7 @@ def _each(job: Job, outcome: list[Outcome] | RowError) -> list[Outcome]:
     return [outcome] * len(job.edits) if isinstance(outcome, RowError) else outcome
 
 
-def _exploded(table: pa.Table, rows: Sequence[Row], outcomes: dict[int, list[Outcome]]) -> pa.Table:
+def exploded(table: pa.Table, rows: Sequence[Row], outcomes: dict[int, list[Outcome]]) -> pa.Table:
     """One row a planned edit; an image that failed or passed before keeps its one row."""
     taken: list[int] = []
     filled: list[Row] = []

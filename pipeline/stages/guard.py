@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from pipeline.errors import RowError, RunError
+from pipeline.errors import BugError, RowError, RunError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -31,7 +31,8 @@ def guarded(items: Sequence[T], work: Callable[[Sequence[T]], Sequence[R]]) -> l
             return [as_row_error(error)]
         half = len(items) // 2
         return guarded(items[:half], work) + guarded(items[half:], work)
-    assert len(results) == len(items), "a stage must give one result an item"
+    if len(results) != len(items):
+        raise BugError(f"a stage gave {len(results)} results for {len(items)} items")
     return results
 
 

@@ -18,6 +18,7 @@ MARKS = {
     "task": ("ray::ReadChunks", "ray::MapBatches", "ray::ReadParquet", "ray::Write"),
 }
 PARTS = ("driver", "actor", "node", "task")
+"""What can be killed."""
 
 
 class Victim:
@@ -59,6 +60,12 @@ class Victim:
         if part in ("driver", "node"):
             self._await_end(family)
         return True
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends it and all its processes a signal: SIGSTOP, as a machine that stands still does."""
+        for pid in [self._process.pid, *(pid for pid, _ in _descendants(self._process.pid))]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def _await_end(self, family: list[int]) -> None:
         # Ray notices a dead driver or raylet by itself; what is left after a while is ended by id.

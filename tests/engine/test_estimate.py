@@ -89,7 +89,7 @@ def test_many_shards_of_equal_rows(tmp_path: Path, kind: str) -> None:
     assert told.shards == 20 and not told.exact
     assert abs(told.rows - 2400) <= 0.2 * 2400
     source = build(made.input)
-    left = todo(source.listing().shards, Progress())
+    left = todo(source.listing().shards, Progress([]))
     assert expected_rows(source, left, made) == told.rows
 
 

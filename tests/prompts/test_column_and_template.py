@@ -80,6 +80,50 @@ def test_template_fills_in_columns_with_their_article() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("template", "value", "prompt"),
+    [
+        ("a photo of a {o}", "mug", "a photo of a mug"),
+        ("a photo of a {o}", "apple", "a photo of an apple"),
+        ("a photo of an {o}", "mug", "a photo of a mug"),
+        ("a {o} in the rain", "umbrella", "an umbrella in the rain"),
+        ("A {o} on a table", "orange vase", "An orange vase on a table"),
+        ("An {o} on a table", "red vase", "A red vase on a table"),
+        ("AN {o} ON A TABLE", "RED VASE", "A RED VASE ON A TABLE"),
+        ("an {o}", "hour", "an hour"),
+        ("a {o}", "hour", "an hour"),
+        ("a {o}", "honest face", "an honest face"),
+        ("an {o}", "house", "a house"),
+        ("an {o}", "unicorn", "a unicorn"),
+        ("an {o}", "uniform", "a uniform"),
+        ("a {o}", "unusual mug", "an unusual mug"),
+        ("an {o}", "European plug", "a European plug"),
+        ("an {o}", "one-piece swimsuit", "a one-piece swimsuit"),
+        ("a {o}", "MP3 player", "an MP3 player"),
+        ("a {o}", "X-ray", "an X-ray"),
+        ("an {o}", "T-shirt", "a T-shirt"),
+        ("a {o}", "8-piece set", "an 8-piece set"),
+        ("a {o}", "11 inch tablet", "an 11 inch tablet"),
+        ("an {o}", "110 cm bed", "a 110 cm bed"),
+        ("a {o}", "LED lamp", "a LED lamp"),
+        ("an {o}", "LED lamp", "an LED lamp"),
+        ("an {o}", "herb pot", "an herb pot"),
+        ("a {o}", "herb pot", "a herb pot"),
+        ("an {o}", "historic map", "an historic map"),
+        ("a {o}", "éclair", "an éclair"),
+        ("a {o}", "红色的杯子", "a 红色的杯子"),
+        ("the {o} and vitamin a {o}", "orange", "the orange and vitamin an orange"),
+        ("a photo of a {o}", "a mug", "a photo of a mug"),
+        ("a photo of an {o}", "the mug", "a photo of the mug"),
+        ("a {o}", "'80s poster", "an '80s poster"),
+        ("an hour with {o}", "tea", "an hour with tea"),
+    ],
+)
+def test_templates_judged_by_hand(template: str, value: str, prompt: str) -> None:
+    [edit] = by_template("x", {"o": value}, targets={"t": template})
+    assert edit.target_prompt == prompt
+
+
 def test_template_source_is_the_caption_unless_given() -> None:
     [edit] = by_template("a cup", {}, targets={"x": "a bowl"})
     assert edit.source_prompt == "a cup"

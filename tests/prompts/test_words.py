@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 
+import inflect
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RowError
+from pipeline.prompts._inflection import article
+from pipeline.prompts._lexicon import words
 from pipeline.prompts._words import (
     checked,
     in_case_of,
@@ -37,6 +40,7 @@ def test_every_whole_word_is_found(text: str, word: str) -> None:
     assert len(whole_words([word]).findall(text)) == len(tokens)
 
 
+@settings(deadline=None)  # the first article loads inflect
 @given(LETTERS, WORD, WORD)
 def test_replacing_touches_nothing_but_the_word_and_its_article(
     text: str, word: str, new: str
@@ -83,6 +87,22 @@ def test_case_is_kept(found: str, expected: str) -> None:
         ("a ", "hourglass", "an "),
         ("an ", "hat", "a "),
         ("a ", "éclair", "an "),
+        ("a ", "hour", "an "),
+        ("an ", "unicorn", "a "),
+        ("an ", "European", "a "),
+        ("a ", "MP3 player", "an "),
+        ("a ", "X-ray", "an "),
+        ("an ", "T-shirt", "a "),
+        ("a ", "8-piece set", "an "),
+        ("a ", "11 cm cup", "an "),
+        ("an ", "118 cm cup", "a "),
+        ("a ", "180 cm bed", "a "),
+        ("a ", "LED lamp", "a "),
+        ("an ", "LED lamp", "an "),
+        ("a ", "USB stick", "a "),
+        ("an ", "herb", "an "),
+        ("a ", "herb", "a "),
+        ("an ", "historic", "an "),
         ("the ", "orange", "the "),
         ("vitamin-a ", "orange", "vitamin-a "),
         ("banana ", "orange", "banana "),
@@ -113,3 +133,11 @@ def test_what_is_no_prompt(text: str | None, kind: str) -> None:
     with pytest.raises(RowError) as failed:
         checked(text)
     assert failed.value.kind == kind
+
+
+def test_what_spelling_tells_of_an_article_is_what_inflect_says() -> None:
+    engine = inflect.engine()
+    every = {word for name in ("things", "modifiers", "stuff") for word in words(name)}
+    for word in sorted(word for word in every if word.isalpha()):
+        said = article(word)
+        assert said in (None, engine.a(word).split()[0]), word

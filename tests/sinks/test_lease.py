@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import re
 import signal
 import subprocess
@@ -54,7 +56,9 @@ def another_run(output: Output) -> Iterator[subprocess.Popen[str]]:
 def test_a_second_run_is_refused_and_told_who_holds_it(output: Output) -> None:
     with another_run(output) as other, pytest.raises(UsageError) as refused, writing(output):
         pass
-    told = r"another run is writing there \(host .+, pid (\d+), since 20\d\d-.+Z\)"
+    told = (
+        r"another run is writing there \(host .+, pid (\d+), since 20\d\d-.+Z; its lease is _state/"
+    )
     found = re.search(told, str(refused.value))
     assert found and int(found[1]) == other.pid
 
@@ -79,23 +83,84 @@ def far(lease: leases.Lease, **changes: object) -> leases.Lease:
     return replace(lease, host="far", place="another boot", **changes)
 
 
-def test_a_far_lease_holds_until_it_expires(
-    output: Output, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own = leases._own()
-    storage.create(output.fs, leases._path(output, 7), far(own, pid=1).to_bytes())
-    with pytest.raises(UsageError, match=r"host far, pid 1"), writing(output):
+def written_ago(output: Output, number: int, seconds: float) -> None:
+    """Has the store say that the lease was last written so long ago."""
+    path = Path(leases._path(output, number))
+    then = path.stat().st_mtime - seconds
+    os.utime(path, (then, then))
+
+
+def test_a_far_lease_holds_until_the_store_says_that_it_is_old(output: Output) -> None:
+    storage.create(output.fs, leases._path(output, 7), far(leases._own(), pid=1).to_bytes())
+    told = (
+        r"host far, pid 1, since .+; its lease is _state/leases/000007.json\); wait for it, or 90 s"
+    )
+    with pytest.raises(UsageError, match=told), writing(output):
         pass
-    storage.put(output.fs, leases._path(output, 7), far(own, expires=time.time() - 1).to_bytes())
+    written_ago(output, 7, 91)
     with writing(output) as held:
         assert held.lease == 8
+
+
+@pytest.mark.parametrize("years", [-1, 1])
+def test_no_machines_clock_is_believed(
+    output: Output, monkeypatch: pytest.MonkeyPatch, years: int
+) -> None:
+    """A dead host's clock was a year off, or this one's is."""
+    storage.create(output.fs, leases._path(output, 1), far(leases._own()).to_bytes())
+    now = time.time
+    monkeypatch.setattr(leases.time, "time", lambda: now() + years * 365 * 86400)
+    with pytest.raises(UsageError, match=r"or (89|90) s if it is dead"), writing(output):
+        pass
+    written_ago(output, 1, 91)
+    with writing(output) as held:
+        assert held.lease == 2
+
+
+@pytest.mark.parametrize("hidden", [None, PermissionError])
+def test_a_process_that_proc_hides_is_not_dead(
+    output: Output, monkeypatch: pytest.MonkeyPatch, hidden: type[Exception] | None
+) -> None:
+    """As /proc with hidepid: another user's live process has no folder there."""
+
+    def kill(pid: int, number: int) -> None:
+        if hidden:
+            raise hidden
+
+    with another_run(output), monkeypatch.context() as patch:
+        patch.setattr(leases, "_started", lambda pid: None)
+        patch.setattr(leases.os, "kill", kill)
+        with pytest.raises(UsageError, match="another run is writing there"), writing(output):
+            pass
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"writer": '])
+def test_a_torn_lease_is_told_and_gets_old_like_any(output: Output, content: bytes) -> None:
+    storage.put(output.fs, leases._path(output, 1), content)
+    told = r"writing there \(its lease is _state/leases/000001.json\); wait for it, or"
+    with pytest.raises(UsageError, match=told), writing(output):
+        pass
+    written_ago(output, 1, 91)
+    with writing(output) as held:
+        assert held.lease == 2
+
+
+def test_a_disk_without_hard_links_has_one_winner_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    test_create_of_one_name_has_one_winner(tmp_path)
 
 
 def test_a_lease_is_renewed(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "TTL", 0.4)
     with writing(output) as held:
-        first = leases._read(output, held.lease or 0).expires
-        wait_until(lambda: leases._read(output, held.lease or 0).expires > first + 0.4)
+        file = Path(leases._path(output, held.lease or 0))
+        first = file.stat().st_mtime
+        wait_until(lambda: file.stat().st_mtime > first + 0.4)
 
 
 def wait_until(true: object, seconds: float = 20) -> None:
@@ -108,7 +173,8 @@ def wait_until(true: object, seconds: float = 20) -> None:
 def test_what_a_run_left_running_cannot_commit_after_another_took_over(output: Output) -> None:
     with writing(output) as old:
         write_part(old, chunk_table("a", 0))
-        storage.put(output.fs, leases._path(output, 1), far(leases._own(), expires=0).to_bytes())
+        storage.put(output.fs, leases._path(output, 1), far(leases._own()).to_bytes())
+        written_ago(output, 1, 91)
         with writing(output) as new:
             with pytest.raises(RunError, match=r"taken over by another run \(host"):
                 write_part(old, chunk_table("a", 1))
@@ -143,9 +209,3 @@ def test_create_of_one_name_has_one_winner(tmp_path: Path) -> None:
         won = list(pool.map(lambda n: storage.create(fs, f"{root}/x", str(n).encode()), range(16)))
     assert sum(won) == 1 and storage.read(fs, f"{root}/x") == str(won.index(True)).encode()
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
-
-
-def test_a_damaged_lease_is_told(output: Output) -> None:
-    storage.put(output.fs, leases._path(output, 1), b"{}")
-    with pytest.raises(UsageError, match=r"000001.json: not a lease"), writing(output):
-        pass

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from fsspec.implementations.local import LocalFileOpener
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
@@ -41,6 +41,7 @@ class Fixed:
             yield Member(i, key, b"image", f"caption {i}", {"n": i})
 
 
+@settings(deadline=None)
 @given(
     count=st.integers(1, 40),
     chunk_rows=st.integers(1, 12),

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from pipeline.errors import UsageError
+from pipeline.images.decode import FORMATS
+from pipeline.sources._names import PICTURES
 from pipeline.sources._shard import Member
 from pipeline.sources.folder import Config, build
 from tests.sources.conftest import Place
@@ -119,3 +122,50 @@ def test_a_glob_is_refused(local: Place) -> None:
     local.put("a.jpg", photo(0))
     with pytest.raises(UsageError, match="give its path"):
         build(Config(path=f"{local.path}/*.jpg")).listing()
+
+
+def test_every_ending_of_a_format_that_is_decoded_is_a_picture() -> None:
+    Image.init()
+    known = {ending for ending, format in Image.EXTENSION.items() if format in FORMATS}
+    assert known <= set(PICTURES)
+
+
+def test_a_caption_of_several_lines_is_one(local: Place) -> None:
+    local.put("a.jpg", photo())
+    local.put("a.txt", b"a red mug\r\non a table\n")
+    assert [m.caption for m in read(local)["."]] == ["a red mug\r\non a table"]
+
+
+def test_the_reason_is_the_true_one(local: Place) -> None:
+    for name in ("a.jpg", "b.heic", "c.jpg", "C.jpg"):
+        local.put(name, photo())
+    names = ("b.heic", "no.jpg", "x/no.jpg", "../a.jpg", "/a.jpg", "C.JPG")
+    lines = "\n".join(f'{{"file_name": "{name}", "caption": "x"}}' for name in names)
+    local.put("metadata.jsonl", lines.encode())
+    told = {m.key: m.error.message for m in read(local)["."] if m.error}
+    assert told == {
+        "b.heic": "metadata.jsonl names 'b.heic', which is there, but of a format that is not read",
+        "no.jpg": "metadata.jsonl names 'no.jpg', which is not in the folder",
+        "x/no.jpg": "metadata.jsonl names 'x/no.jpg', but there are no pictures in that folder",
+        "../a.jpg": "metadata.jsonl names '../a.jpg', which is out of the table's folder",
+        "/a.jpg": "metadata.jsonl names '/a.jpg', which is no path relative to the table",
+        "C.JPG": "'C.JPG' may be any of 'C.jpg', 'c.jpg'; rename them",
+    }
+
+
+def test_a_picture_whose_row_is_in_a_broken_line_says_so(local: Place) -> None:
+    local.put("a.jpg", photo())
+    local.put("b.jpg", photo())
+    local.put("metadata.csv", b"file_name,caption\na.jpg,a mug, red\nb.jpg,a cup\n")
+    first, second, told = read(local)["."]
+    assert first.error and first.error.message == (
+        "metadata.csv: line 2: 3 fields, but 2 columns; quote what has commas in it"
+    )
+    assert (second.caption, told.key) == ("a cup", "(metadata.csv line 2)")
+
+
+def test_rows_of_one_picture_keep_their_columns(local: Place) -> None:
+    local.put("a.jpg", photo())
+    local.put("metadata.csv", b"file_name,caption,to\na.jpg,x,red\na.jpg,,blue\n")
+    rows_of = [(m.key, m.caption, m.columns["to"]) for m in read(local)["."]]
+    assert rows_of == [("a.jpg", "x", "red"), ("a.jpg#2", None, "blue")]

@@ -32,7 +32,9 @@ def test_the_same_is_passed_over_on_every_storage(place: Place) -> None:
         "no picture of a format that is read": {".heic": 1, ".tar": 1},
         "a caption or .json without a picture of its name": {".txt": 1},
     }
-    assert next(listing.passed.lines()) == "passed over: 4 files"
+    assert next(listing.passed.lines()) == (
+        "passed over: 4 files (endings: 1 × .heic, 1 × .jpg, 1 × .tar, 1 × .txt)"
+    )
 
 
 def test_a_table_above_the_pictures_on_every_storage(place: Place) -> None:
@@ -170,7 +172,7 @@ def test_counts_add_up_and_travel(local: Place) -> None:
     assert noted == passed and PassedOver.of(pa.table({"x": [1]})).files == 0
     assert PassedOver().merge(passed).merge(noted).files == 6
     assert list(passed.lines()) == [
-        "passed over: 3 files",
+        "passed over: 3 files (endings: 2 × .heic, 1 × no ending)",
         "  why: 2 × .heic, 1 × no ending; for example a.HEIC",
     ]
 

@@ -169,3 +169,15 @@ def test_a_table_above_that_changes_is_a_change_of_the_shard(place: Place) -> No
     with pytest.raises(OSError, match="x: the folder changed while it was read"):
         list(source.members(before))
     assert next(source.members(after)).caption == "a red mug"
+
+
+def test_a_picture_that_is_gone_while_its_folder_is_read(local: Place) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        local.put(name, photo())
+    source = folder.build(folder.Config(**local.settings))
+    (shard,) = source.listing().shards
+    members = source.members(shard)
+    assert next(members).key == "a.jpg"
+    Path(local.path, "b.jpg").unlink()
+    with pytest.raises(OSError, match=r"b\.jpg changed while it was read"):
+        next(members)

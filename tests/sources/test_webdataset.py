@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -227,3 +228,37 @@ def test_a_tar_that_python_opens_is_read_the_same(local: Place) -> None:
             if name.endswith(".jpg")
         ]
     assert [m.image for m in read(local, GOOD)] == images
+
+
+def test_each_caption_of_a_json_is_a_row(local: Place) -> None:
+    files = [("a.jpg", photo()), ("a.json", b'{"captions": ["a red mug", "", "a cup"]}')]
+    members = read(local, tar([*files, *samples(1)]), caption="json:captions")
+    assert [(m.key, m.caption) for m in members][:2] == [("a", "a red mug"), ("a#2", "a cup")]
+    assert members[0].image == members[1].image == photo()
+
+
+def test_files_that_are_apart_are_told(local: Place) -> None:
+    files = [(name, data) for n in range(4) for name, data in samples(4)[2 * n : 2 * n + 1]]
+    texts = [(name, data) for n in range(4) for name, data in samples(4)[2 * n + 1 : 2 * n + 2]]
+    members = read(local, tar([*files, *texts]))
+    assert kinds(members) == ["not_adjacent"] * 8
+    assert members[0].error and members[0].error.message == (
+        "the files of '00000' are not next to each other in the tar; make it with tar --sort=name"
+    )
+
+
+def test_what_is_in_no_sample_is_passed_over_once(local: Place) -> None:
+    outside = [("README", b""), ("._b.jpg", b""), ("x/.DS_Store", b""), ("__MACOSX/b.jpg", b"")]
+    first, *both = samples(2)[:2], samples(2)[2:]
+    files = [outside[0], *first, *outside[1:3], *both[0], outside[3]]
+    members = read(local, tar(files))
+    assert kinds(members) == [None, None]
+    assert [m.passed.files for m in members if m.passed] == [3, 1]
+
+
+def test_the_share_that_was_read(local: Place) -> None:
+    for name in ("a.tar", "a.tar.gz"):
+        members = read(local, tar(samples(4000), gz=name != "a.tar"), name)
+        for index in (400, 2000, 3999):
+            assert members[index].share == pytest.approx((index + 1) / 4000, rel=0.1)
+        Path(local.path, name).unlink()

@@ -1,48 +1,143 @@
-"""Counts the edits that the edit stage starts, in every process that finds this on its path.
+"""What a process that finds this on its path does at named points, for tests on real commands.
 
-Each call appends one line to $CHAOS_TRACE, so that a process that is killed has told what it began.
+$CHAOS_TRACE: counts the edits that the edit stage starts; each call appends one line there, so that
+    a process that is killed has told what it began.
+$CHAOS_STOP (`module:function:file`): the process stops itself (SIGSTOP) before its next call of
+    `function`, as seen from `module`, unless `file` exists; `file` then tells its number.
+$CHAOS_POISON (`read`, `edit`, `check` or `write`): a picture with `POISON` in it kills the process
+    that has it in its hands there.
+$CHAOS_TTL: seconds that a lease lasts, so that a test need not wait for 90.
+$CHAOS_LIE (`lag`, `repeat` or `broken`): listings of folders of commit records leave out the newest
+    record, tell everything twice, or fail with EIO.
 """
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
+import signal
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from importlib.abc import MetaPathFinder
+from pathlib import Path
 from typing import Any
 
-STAGE = "pipeline.stages.edit"
+POISON = b"a picture that kills"
+Act = Callable[[Any], None]
 
 
-class _Trace(MetaPathFinder):
+class _Wrapping(MetaPathFinder):
+    """Hands each module of `acts` to its act as soon as it is loaded."""
+
+    def __init__(self, acts: list[tuple[str, Act]]) -> None:
+        self._acts = acts
+
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name != STAGE:
+        acts = [act for module, act in self._acts if module == name]
+        if not acts:
             return None
-        sys.meta_path.remove(self)
+        self._acts = [(module, act) for module, act in self._acts if module != name]
         spec = importlib.util.find_spec(name)
         assert spec and spec.loader
         load = spec.loader.exec_module
 
-        def load_and_wrap(module: Any) -> None:
+        def load_and_act(module: Any) -> None:
             load(module)
-            _count_calls(module.Edit)
+            for act in acts:
+                act(module)
 
-        spec.loader.exec_module = load_and_wrap  # type: ignore[method-assign]
+        spec.loader.exec_module = load_and_act  # type: ignore[method-assign]
         return spec
 
 
-def _count_calls(stage: Any) -> None:
-    call = stage.__call__
+def _before(owner: Any, name: str, act: Callable[..., None]) -> None:
+    """Makes `owner.name` call `act` with its arguments first."""
+    call = getattr(owner, name)
 
-    def counted(self: Any, table: Any) -> Any:
-        edits = sum(len(edits) for edits in table["edits"].to_pylist())
-        handle = os.open(os.environ["CHAOS_TRACE"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(handle, f"{edits}\n".encode())
-        os.close(handle)
-        return call(self, table)
+    def acting(*arguments: Any, **named: Any) -> Any:
+        act(*arguments)
+        return call(*arguments, **named)
 
-    stage.__call__ = counted
+    setattr(owner, name, acting)
 
 
-if os.environ.get("CHAOS_TRACE"):
-    sys.meta_path.insert(0, _Trace())
+def _count(stage: Any, table: Any) -> None:
+    edits = sum(len(edits) for edits in table["edits"].to_pylist())
+    handle = os.open(os.environ["CHAOS_TRACE"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(handle, f"{edits}\n".encode())
+    os.close(handle)
+
+
+def _stop(file: str) -> None:
+    with suppress(FileExistsError), open(file, "x") as told:  # noqa: PTH123
+        told.write(str(os.getpid()))
+        told.flush()
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def _die(*pictures: Any) -> None:
+    if any(isinstance(picture, bytes) and POISON in picture for picture in pictures):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+_POISONS: dict[str, tuple[str, Act]] = {
+    "read": (
+        "pipeline.sources._shard",
+        lambda module: _before(module.Member, "__init__", lambda _, *given: _die(*given)),
+    ),
+    "edit": ("pipeline.stages.edit", lambda module: _before(module, "decode", _die)),
+    "check": ("pipeline.stages.check", lambda module: _before(module, "decode", _die)),
+    "write": (
+        "pipeline.sinks.parquet",
+        lambda module: _before(
+            module, "encode_edits", lambda edits, _: _die(*edits["image"].to_pylist())
+        ),
+    ),
+}
+
+
+def _lying(kind: str) -> None:
+    scan = os.scandir
+
+    class Listing(list):  # type: ignore[type-arg]
+        def __enter__(self) -> Any:
+            return iter(self)
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    def told(path: Any = ".") -> Any:
+        if Path(os.fspath(path)).parent.name != "commits":
+            return scan(path)
+        if kind == "broken":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        with scan(path) as there:
+            entries = sorted(there, key=lambda entry: entry.stat().st_mtime_ns)
+        return Listing(entries * 2 if kind == "repeat" else entries[:-1])
+
+    os.scandir = told  # type: ignore[assignment]
+
+
+def _acts() -> list[tuple[str, Act]]:
+    acts: list[tuple[str, Act]] = []
+    if os.environ.get("CHAOS_TRACE"):
+        acts.append(
+            ("pipeline.stages.edit", lambda module: _before(module.Edit, "__call__", _count))
+        )
+    if os.environ.get("CHAOS_STOP"):
+        place, name, file = os.environ["CHAOS_STOP"].split(":", 2)
+        acts.append((place, lambda module: _before(module, name, lambda *_: _stop(file))))
+    if os.environ.get("CHAOS_TTL"):
+        seconds = float(os.environ["CHAOS_TTL"])
+        acts.append(("pipeline.sinks.lease", lambda module: setattr(module, "TTL", seconds)))
+    if os.environ.get("CHAOS_POISON"):
+        acts.append(_POISONS[os.environ["CHAOS_POISON"]])
+    return acts
+
+
+if os.environ.get("CHAOS_LIE"):
+    _lying(os.environ["CHAOS_LIE"])
+if acts := _acts():
+    sys.meta_path.insert(0, _Wrapping(acts))

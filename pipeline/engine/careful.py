@@ -1,0 +1,144 @@
+"""Stages and readers that know from notes what ended its process before, and go row by row there.
+
+A picture can end the process that decodes it: a fault in a C library, more memory than there is.
+The attempt was noted (`sinks/attempts.py`). After `DEATHS` of them at one chunk its rows are done
+in a process of their own (`apart.py`), and the one that ends that too becomes a dead letter.
+Knows no Ray.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+import pyarrow as pa
+from pyroaring import BitMap
+
+from pipeline.config import RunConfig
+from pipeline.engine.apart import Child, Died
+from pipeline.engine.todo import read
+from pipeline.errors import RowError
+from pipeline.rows import Chunk, Spent
+from pipeline.sinks.attempts import DEATHS, noted
+from pipeline.sinks.commits import Commit
+from pipeline.sinks.output import Output
+from pipeline.sinks.part import write_part
+from pipeline.sources._shard import Listing, Member, Shard
+from pipeline.stages.lost import lost
+
+KILLED = "killed_the_process"
+
+
+class Careful:
+    """`work`, which is the `stages` one after the other, on tables of one chunk each."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        output: Output,
+        stages: Sequence[str],
+        work: Callable[[pa.Table], pa.Table],
+    ) -> None:
+        self._config, self._output, self._stages, self._work = config, output, stages, work
+
+    def __call__(self, table: pa.Table, suspect: bool = False) -> pa.Table:
+        """`suspect`: go row by row whatever the notes say."""
+        # Of all stages the edit decodes pictures first, so a run on Ray and one without agree.
+        name = "edit" if "edit" in self._stages else self._stages[0]
+        with attempt(self._output, table, name) as deaths:
+            if deaths < DEATHS and not suspect:
+                return self._work(table)
+            return one_by_one(self._config, self._output, self._stages, table)
+
+
+def attempt(output: Output, table: pa.Table, name: str) -> Any:
+    """Notes an attempt at the chunk of `table`; see `noted`."""
+    chunk = Chunk.of(table)
+    return noted(output, chunk.shard, f"{chunk.index:05d}-{name}")
+
+
+def write_carefully(config: RunConfig, output: Output, table: pa.Table) -> Commit:
+    """`write_part`, of rows that can be written."""
+    with attempt(output, table, "write") as deaths:
+        if deaths >= DEATHS:
+            table = one_by_one(config, output, ["write"], table)
+        return write_part(output, table)
+
+
+def one_by_one(
+    config: RunConfig, output: Output, stages: Sequence[str], table: pa.Table
+) -> pa.Table:
+    """What the stages make of each image of `table` alone, in a process of its own."""
+    with Child(config) as child:
+        done = [_image(child, config, output, stages, image) for image in _images(table)]
+    spent = Spent(sum(Spent.of(image).model_seconds for image in done))
+    return spent.noted(pa.concat_tables(done))
+
+
+def _images(table: pa.Table) -> Iterator[pa.Table]:
+    first = 0
+    for _, rows in groupby(table["ordinal"].to_pylist()):
+        count = len(list(rows))
+        yield table.slice(first, count)
+        first += count
+
+
+def _image(
+    child: Child, config: RunConfig, output: Output, stages: Sequence[str], table: pa.Table
+) -> pa.Table:
+    ordinal = table["ordinal"][0].as_py()
+    for stage in stages:
+        with attempt(output, table, f"{stage}-row-{ordinal}") as deaths:
+            table = _tried(child, config, stage, table, deaths)
+    return table
+
+
+def _tried(child: Child, config: RunConfig, stage: str, table: pa.Table, deaths: int) -> pa.Table:
+    how = "with the whole run"
+    for _ in range(deaths, DEATHS):
+        try:
+            return child.stage(stage, table)
+        except Died as died:
+            how = str(died)
+    key = table["key"][0].as_py()
+    message = f"the process that did the row {key!r} alone ended {DEATHS} times, at last by {how}"
+    return lost(stage, config, table, RowError(KILLED, message))
+
+
+def read_carefully(
+    config: RunConfig, shard: Shard, done: BitMap, output: Output
+) -> Iterator[pa.Table]:
+    """`todo.read`, from a process of its own where the shard ended its reader's before."""
+    with noted(output, shard.path, "read") as deaths:
+        if deaths < DEATHS:
+            yield from read(config, shard, done)
+        else:
+            yield from read(config, shard, done, _Apart(config))
+
+
+class _Apart:
+    """A source whose members are read by a child; see `sources._shard.Source`."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self._config = config
+
+    def listing(self) -> Listing:
+        raise NotImplementedError
+
+    def members(self, shard: Shard) -> Iterator[Member]:
+        ordinal, deaths = 0, 0
+        with Child(self._config) as child:
+            while deaths < DEATHS:
+                try:
+                    for member in child.members(shard, ordinal):
+                        yield member
+                        ordinal, deaths = member.ordinal + 1, 0
+                    return
+                except Died as died:
+                    deaths, how = deaths + 1, str(died)
+        message = (
+            f"reading row {ordinal} of the shard ended the process {DEATHS} times, at last by "
+            f"{how}; it and what follows it in the shard cannot be read"
+        )
+        yield Member(ordinal, f"({ordinal})", None, None, error=RowError(KILLED, message))

@@ -1,0 +1,196 @@
+"""Mends what damage there is to the records of an output, and loses nothing by it. Knows no stage.
+
+Runs under the lease. What it puts out of the way is kept, in `_state/aside` or beside its place as
+`.damaged`. A chunk without a record is done again by the next run; a replay without a record is
+rebuilt from its files, or from the letters that it took.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import blake2b
+from io import BytesIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import storage
+from pipeline.errors import RunError
+from pipeline.sinks import layout, webdataset
+from pipeline.sinks.commits import Commit, PartFile, Progress, commit_names, read_each
+from pipeline.sinks.layout import ChunkName
+from pipeline.sinks.output import Output
+from pipeline.sinks.part import runs
+from pipeline.sinks.pins import Pin
+from pipeline.sinks.sweep import orphans, parts
+from pipeline.sinks.verify import file_problems
+
+ASIDE = f"{layout.STATE}/aside"
+
+
+def repair(output: Output) -> Iterator[str]:
+    """Mends what can be mended; yields a line for each thing done, or that cannot be."""
+    names = list(commit_names(output))
+    progress = Progress(names)
+    with storage.explained(output.path, "repair", raising=RunError):
+        stray = list(orphans(output, progress))
+        for path in stray:
+            _move(output, path, f"{ASIDE}/{path}")
+            yield f"{path}: of no committed chunk; moved to {ASIDE}/, which you may delete"
+        # From the last generation down, so that a rebuilt one can serve those before it.
+        for name, found in read_each(output, sorted(set(names), reverse=True)):
+            if isinstance(found, RunError):
+                yield f"{layout.commit_path(name)}: damaged; {_mended(output, progress, name)}"
+            elif name == progress.latest(name.shard_id, name.chunk):
+                yield from _without_its_files(output, found)
+        yield from _pins(output, progress)
+
+
+def _without_its_files(output: Output, commit: Commit) -> Iterator[str]:
+    for problem in file_problems(output, commit):
+        # From the last generation down: stopped between two, what is left is still no gap.
+        for generation in range(commit.generation, -1, -1):
+            _put_aside(output, replace(commit.name, generation=generation))
+        yield (
+            f"{problem.partition(';')[0]}; the records of its chunk are put aside as .damaged, "
+            f"so the next run does chunk {commit.chunk} of {commit.shard} again" + _undone(commit)
+        )
+        return
+
+
+def _undone(commit: Commit) -> str:
+    ids = " ".join(commit.removed_ids)
+    return f"; it makes again what was removed from it, so then remove {ids}" if ids else ""
+
+
+def _mended(output: Output, progress: Progress, name: ChunkName) -> str:
+    if name != progress.latest(name.shard_id, name.chunk):
+        after = _read(output, replace(name, generation=name.generation + 1))
+        if after is None:
+            return "left as it is: the one after it is damaged too"
+        _overwrite(output, name, after.model_copy(update={"generation": name.generation}))
+        return "only history; made anew from the one after it"
+    if name.generation == 0:
+        _put_aside(output, name)
+        return "put aside as .damaged; the next run does the chunk again"
+    before = _read(output, replace(name, generation=name.generation - 1))
+    if before and _all_there(output, before):
+        _put_aside(output, name)
+        return "put aside as .damaged; the letters it took are letters again, so replay them"
+    rebuilt = _rebuilt(output, before, name) if before else None
+    if rebuilt is None:
+        return (
+            "cannot be rebuilt, and is left as it is: its edits are in edits/ and count for "
+            "nothing until this record is restored from a copy of the output"
+        )
+    _overwrite(output, name, rebuilt)
+    return "rebuilt from its files and the record before it"
+
+
+def _read(output: Output, name: ChunkName) -> Commit | None:
+    ((_, found),) = read_each(output, [name])
+    return found if isinstance(found, Commit) else None
+
+
+def _all_there(output: Output, commit: Commit) -> bool:
+    return all(output.fs.exists(f"{output.root}/{file.path}") for file in commit.files)
+
+
+def _rebuilt(output: Output, before: Commit, name: ChunkName) -> Commit | None:
+    """The replay's record, where one attempt's files account for every letter of `before`."""
+    attempts: dict[str, list[str]] = defaultdict(list)
+    for kind in layout.PARTS:
+        for part, path in parts(output, kind):
+            if ChunkName(part.shard_id, part.chunk, part.generation) == name:
+                attempts[part.token].append(path)
+    found = [_of_files(output, before, name, paths) for paths in attempts.values()]
+    whole = [commit for commit in found if commit]
+    return whole[0] if len(whole) == 1 else None
+
+
+def _of_files(output: Output, before: Commit, name: ChunkName, paths: list[str]) -> Commit | None:
+    files, rows = (
+        [],
+        {kind: pa.table({"ordinal": pa.array([], pa.int64())}) for kind in layout.PARTS},
+    )
+    for path in paths:
+        data = storage.read(output.fs, f"{output.root}/{path}")
+        digest = blake2b(data, digest_size=16).hexdigest()
+        kind = path.partition("/")[0]
+        if kind == "webdataset":
+            count = sum(1 for _ in webdataset.samples(data))
+        else:
+            rows[kind] = pq.read_table(BytesIO(data))
+            count = len(rows[kind])
+        files.append(PartFile(path=path, rows=count, bytes=len(data), blake2b=digest))
+    edits, dead = rows["edits"], rows["dead"]
+    ordinals = {*edits["ordinal"].to_pylist(), *dead["ordinal"].to_pylist()}
+    taken = {n for first, last in before.dead_ordinals for n in range(first, last + 1)}
+    if ordinals != taken or len(edits) + len(dead) < before.dead:
+        return None
+    return before.model_copy(
+        update={
+            "generation": name.generation,
+            "files": [*(file for file in before.files if file.kind != "dead"), *files],
+            "written": before.written + len(edits),
+            "dead": len(dead),
+            "planned": before.written + before.removed + len(edits) + len(dead),
+            "dead_by_kind": _reasons(dead),
+            "dead_ordinals": _runs(dead),
+            "fingerprint": (edits if len(edits) else dead)["fingerprint"][0].as_py(),
+        }
+    )
+
+
+def _reasons(dead: pa.Table) -> dict[str, int]:
+    if not len(dead):
+        return {}
+    pairs = zip(dead["error_stage"].to_pylist(), dead["error_kind"].to_pylist(), strict=True)
+    return dict(sorted(Counter(f"{stage}/{kind}" for stage, kind in pairs).items()))
+
+
+def _runs(dead: pa.Table) -> list[tuple[int, int]]:
+    return runs(sorted(set(dead["ordinal"].to_pylist())))
+
+
+def _overwrite(output: Output, name: ChunkName, commit: Commit) -> None:
+    path = f"{output.root}/{layout.commit_path(name)}"
+    storage.put(output.fs, f"{path}.damaged", storage.read(output.fs, path))
+    storage.put(output.fs, path, commit.model_dump_json().encode())
+
+
+def _put_aside(output: Output, name: ChunkName) -> None:
+    path = layout.commit_path(name)
+    _move(output, path, f"{path}.damaged")
+
+
+def _move(output: Output, path: str, to: str) -> None:
+    # The copy first: whoever is stopped between the two has both.
+    data = storage.read(output.fs, f"{output.root}/{path}")
+    storage.put(output.fs, f"{output.root}/{to}", data)
+    storage.remove(output.fs, f"{output.root}/{path}")
+
+
+def _pins(output: Output, progress: Progress) -> Iterator[str]:
+    for name in list(storage.names(output.fs, f"{output.root}/{layout.SHARDS}")):
+        path = f"{layout.SHARDS}/{name}"
+        if not name.endswith(".json") or _is_pin(output, path):
+            continue
+        shard_id = name.removesuffix(".json")
+        heads = [head for head in progress.heads() if head.shard_id == shard_id]
+        commit = _read(output, heads[0]) if heads else None
+        _move(output, path, f"{path}.damaged")
+        if commit:
+            pin = Pin(shard=commit.shard, version=commit.shard_version)
+            storage.create(output.fs, f"{output.root}/{path}", pin.model_dump_json().encode())
+        yield f"{path}: damaged; made anew" if commit else f"{path}: damaged; put aside"
+
+
+def _is_pin(output: Output, path: str) -> bool:
+    try:
+        Pin.model_validate_json(storage.read(output.fs, f"{output.root}/{path}"))
+    except ValueError:
+        return False
+    return True
