@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -315,9 +314,9 @@ def main() -> None:
     except RunError as error:
         _complain(str(error))
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # Who read what we print is gone. Python would complain once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except OSError as error:
+        if not process.cannot_print(error):
+            raise
         sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted")

@@ -80,8 +80,10 @@ class Output(Section):
         ("parquet", "webdataset"), description="What edits are written as: one or both."
     )
     source: bool = Field(True, description="Write the source picture beside each edit.")
-    image_format: Literal["png", "webp"] = Field(
-        "png", description="Lossless format of edited images; webp is smaller and slower."
+    image_format: Literal["source", "jpeg", "png", "webp"] = Field(
+        "source",
+        description="Of edited images. source: a JPEG stays one, its untouched blocks copied; "
+        "WebP stays WebP and all else becomes PNG, without loss. png, webp: lossless.",
     )
 
 

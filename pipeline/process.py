@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -25,6 +26,21 @@ def speak_anywhere() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def cannot_print(error: OSError) -> bool:
+    """Whether who read what we print is gone, or the disk that it goes to is full.
+
+    Files that are read or written have names in their errors. Nothing is printed any more.
+    """
+    if error.errno not in (errno.EPIPE, errno.ENOSPC) or error.filename is not None:
+        return False
+    # Python would complain once more when it ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if error.errno == errno.ENOSPC:
+        with suppress(OSError):
+            print(f"error cannot print: {error.strerror}", file=sys.stderr)
+    return True
 
 
 def interrupt(*_: Any) -> None:

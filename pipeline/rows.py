@@ -73,10 +73,11 @@ RESULT = pa.schema(
         pa.field("guidance_scale", pa.float64()),
         pa.field("seed", pa.int64()),  # of the row's noise maps; below 2**53
         pa.field("edited", pa.binary()),  # encoded, output.image_format, the source's own size
-        pa.field("mask", pa.binary()),  # PNG, mode L, 255 = edited, the source's own size
+        pa.field("encoding", pa.string()),  # lossless | copied | fresh: why (see images.encode)
+        pa.field("mask", pa.binary()),  # PNG, mode L, 255 where `edited` may differ; source's size
         pa.field("width", pa.int32()),
         pa.field("height", pa.int32()),
-        pa.field("mask_area", pa.float32()),  # share of the picture that the mask covers, 0..1
+        pa.field("mask_area", pa.float32()),  # share of the picture that the edit covers, 0..1
         pa.field("mask_state", pa.string()),  # partial | empty | full
         pa.field("model", pa.string()),  # the id or folder that the actor loaded
         pa.field("weights", pa.string()),  # digest of all of its files that decide pictures

@@ -46,8 +46,8 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
     tally = Tally(config.run.max_dead_share, passed_over=listing.passed)
     output = open_output(config)
     progress = load_progress(output)
-    idle = published(output) and not untidy(output, progress)
-    if idle and not todo(shards, progress):
+    done = not todo(shards, progress) and published(output)
+    if done and not untidy(output, progress):
         return tally
     with interruptible(), writing(output) as output:
         output = begin(output)

@@ -7,16 +7,18 @@ looks is left out before Pillow reads the file. (ITU-T T.81, annex B.)
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 SIGNATURE = b"\xff\xd8\xff"
 END = b"\xff\xd9"
+
+XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
 
 _SCAN = 0xDA
 _EXTRA = {*range(0xE0, 0xF0), 0xFE}
 """Application segments and comments."""
 _SEEN = {
-    0xE1: (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"),
+    0xE1: (b"Exif\0\0", XMP_HEAD),
     0xE2: (b"ICC_PROFILE\0",),
     0xEE: (b"Adobe",),
 }
@@ -50,6 +52,19 @@ def segments(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
         yield data[at + 1], data[at + 4 : end], data[at:end]
         at = end
     yield _SCAN, b"", data[at:]
+
+
+def dressed(data: bytes, extra: Sequence[bytes]) -> bytes:
+    """The JPEG file `data` with these extra segments in place of its own; a JFIF header stays."""
+    parts = list(segments(data))
+    jfif = [whole for marker, _, whole in parts if marker == 0xE0][:1]
+    picture = [whole for marker, _, whole in parts if marker not in _EXTRA]
+    return b"".join([data[:2], *jfif, *extra, *picture])
+
+
+def segment(marker: int, payload: bytes) -> bytes:
+    """One segment; its payload has 65,533 bytes at most."""
+    return bytes([0xFF, marker]) + struct.pack(">H", len(payload) + 2) + payload
 
 
 def ended(data: bytes) -> bool:

@@ -17,6 +17,7 @@ from PIL import ExifTags, Image, ImageChops, ImageCms
 
 from pipeline.errors import RowError
 from pipeline.images import png
+from pipeline.images.picture import Pixels
 
 Point = tuple[float, float]
 """Chromaticity (CIE 1931 x, y)."""
@@ -41,6 +42,7 @@ show the television curves too. The rest (PQ, HLG) is for brighter screens than 
 SAME = 2
 """Largest difference, of 255, from the colour itself in a profile that is sRGB's own."""
 _TO = ImageCms.createProfile("sRGB")
+_INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
 
 
@@ -62,6 +64,22 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return image.convert("RGB") if transform is None else _applied(transform, image)
 
 
+def from_srgb(rgb: Pixels, profile: bytes) -> Pixels | None:
+    """(H, W, 3) sRGB pixels in the colours of an RGB profile; None where it has no way to them."""
+    try:
+        theirs = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        transform = ImageCms.buildTransform(_TO, theirs, "RGB", "RGB", _INTENT, _FLAGS)
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None
+    return np.asarray(_applied(transform, Image.fromarray(rgb)))
+
+
+def is_srgb(profile: bytes) -> bool:
+    """Whether an RGB picture with this profile is taken as sRGB, for one of two reasons: that is
+    what the profile does, or it cannot be used."""
+    return _space(profile) != "RGB" or _transform(profile, "RGB") is None
+
+
 def declared(image: Image.Image, data: bytes) -> bytes | None:
     """The ICC profile of an opened picture, embedded or made from what its file `data` says.
 
@@ -77,7 +95,7 @@ def declared(image: Image.Image, data: bytes) -> bytes | None:
         return _of_png(image)
     if image.format == "AVIF" and (at := data.find(b"colrnclx", 0, 1 << 16)) > 0:
         return _coded(*struct.unpack_from(">HH", data, at + 8))
-    return matrix_profile(ADOBE, D65, 563 / 256) if _says_adobe_rgb(image) else None
+    return matrix_profile(ADOBE, D65, 563 / 256) if says_adobe_rgb(image) else None
 
 
 def matrix_profile(primaries: Primaries, white: Point, gamma: float | None) -> bytes:
@@ -163,7 +181,7 @@ def _of_jpeg2000(image: Image.Image, data: bytes) -> bytes | None:
     return data[at + 7 : at - 4 + length]
 
 
-def _says_adobe_rgb(image: Image.Image) -> bool:
+def says_adobe_rgb(image: Image.Image) -> bool:
     """By the DCF option "R03", or the ColorSpace of 2 that some cameras write for it."""
     try:
         exif = image.getexif()
@@ -191,10 +209,9 @@ def _space(profile: bytes) -> str | None:
 @lru_cache(maxsize=32)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """To sRGB; None where the profile is sRGB's own, or cannot be used."""
-    intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
     try:
         theirs = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        transform = ImageCms.buildTransform(theirs, _TO, mode, "RGB", intent, _FLAGS)
+        transform = ImageCms.buildTransform(theirs, _TO, mode, "RGB", _INTENT, _FLAGS)
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None
     return None if mode != "CMYK" and _is_identity(transform, mode) else transform

@@ -10,11 +10,13 @@ from pipeline.metrics._pair import Pair
 def score(pair: Pair) -> float:
     """Mean CIEDE2000 colour difference inside of the mask; 2 is just visible, 50 another colour.
 
-    0 where the mask is empty.
+    Of pixels at the photo's own size: all, or 65,536 drawn from the mask's box where it has more
+    (then within 0.1 of the mean of all). 0 where the mask is empty.
     """
     from skimage.color import deltaE_ciede2000, rgb2lab
 
-    if not pair.inside.any():
+    before, after = pair.sample()
+    if not len(before):
         return 0.0
-    before, after = rgb2lab(pair.source[pair.inside]), rgb2lab(pair.edited[pair.inside])
-    return float(np.mean(deltaE_ciede2000(before, after)))  # type: ignore[no-untyped-call]
+    difference = deltaE_ciede2000(rgb2lab(before), rgb2lab(after))  # type: ignore[no-untyped-call]
+    return float(np.mean(difference))

@@ -14,7 +14,7 @@ from pipeline.prompts import _column
 from pipeline.prompts._choice import Place, attached, matching, own_colour
 from pipeline.prompts._insert import before_noun, before_product
 from pipeline.prompts._rule import PlannedEdit, Rule
-from pipeline.prompts._targets import ColourColumns, Colours, Target, Word, targets
+from pipeline.prompts._targets import ColourColumns, Colours, Word, targets
 from pipeline.prompts._title import Title, clean, same
 from pipeline.prompts._words import checked, nouns, replaced, unique_names
 from pipeline.section import Section
@@ -27,7 +27,7 @@ class Config(Section):
     colours: Colours = Field(
         ("red", "yellow", "green", "blue", "purple", "black", "white"),
         description="Colours for each product, the one that it has is left out: words, "
-        "{name, hex} or {name, lab} for exact ones; or the row's columns: {name: …, hex: …}.",
+        "or the row's own: {name: COLUMN} of text or lists.",
     )
     source_colour: Word | None = Field(
         None,
@@ -68,7 +68,7 @@ class RecolorRule:
     def columns(self) -> list[str]:
         """The columns that the config names; `object` is left out, for it may be a noun."""
         asked = self.config.colours
-        named = [asked.name, asked.hex] if isinstance(asked, ColourColumns) else []
+        named = [asked.name] if isinstance(asked, ColourColumns) else []
         return [name for name in (self.config.source_colour, *named) if name]
 
     def plan(self, caption: str | None, columns: Mapping[str, Any]) -> list[PlannedEdit]:
@@ -81,7 +81,7 @@ class RecolorRule:
         product = self._product(columns)
         text = clean(checked(caption))
         asked = targets(self.config.colours, columns)
-        known = [*(colour.name for colour in asked), *([product.colour] if product.colour else ())]
+        known = [*asked, *([product.colour] if product.colour else ())]
         try:
             return _edits(Title(text, known), product, asked)
         except RowError as error:
@@ -99,15 +99,14 @@ class RecolorRule:
         return Product(given, False, colour)
 
 
-def _edits(title: Title, product: Product, asked: list[Target]) -> list[PlannedEdit]:
+def _edits(title: Title, product: Product, asked: list[str]) -> list[PlannedEdit]:
     place = _place(title, product)
     has = {same(colour) for colour in (place and place.colour, product.colour) if colour}
-    wanted = [colour for colour in asked if same(colour.name) not in has]
-    names = [colour.name for colour in wanted]
+    names = [colour for colour in asked if same(colour) not in has]
     source, prompts = _prompts(title, place, product, names)
     return [
-        PlannedEdit(name, source, prompt, colour=colour.hex)
-        for name, prompt, colour in zip(unique_names(names), prompts, wanted, strict=True)
+        PlannedEdit(name, source, prompt)
+        for name, prompt in zip(unique_names(names), prompts, strict=True)
     ]
 
 

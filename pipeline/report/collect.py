@@ -121,7 +121,8 @@ def _count(summary: Summary, commit: Commit) -> None:
 
 def _open(output: Output, path: str) -> pq.ParquetFile:
     with explained(f"{output.path}/{path}", "read a committed part"):
-        return retried(lambda: pq.ParquetFile(f"{output.root}/{path}", filesystem=output.fs))
+        # Opened by fsspec: Arrow takes no path that is not UTF-8.
+        return retried(lambda: pq.ParquetFile(output.fs.open(f"{output.root}/{path}", "rb")))
 
 
 def _measure(summary: Summary, output: Output, path: str) -> None:

@@ -74,7 +74,8 @@ def write_report(output: Output, problems: list[str] | None = None) -> str:
     page = render(collect(output, GALLERY, problems), output)
     path = f"{output.path}/report.html"
     with explained(path, "write the report"):
-        put(output.fs, f"{output.root}/report.html", page.encode())
+        # A path that is not UTF-8 stands in the title.
+        put(output.fs, f"{output.root}/report.html", page.encode(errors="replace"))
     return path
 
 

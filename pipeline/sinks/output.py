@@ -61,9 +61,10 @@ class Output:
         return bool(self.settings["output"]["source"])
 
     @property
-    def image_format(self) -> str:
-        """Of the edited pictures, as the ending of a file."""
-        return str(self.settings["output"]["image_format"])
+    def ending(self) -> str:
+        """Of the edited pictures' files; `jpg` where each has the format of its source."""
+        wanted = str(self.settings["output"]["image_format"])
+        return "jpg" if wanted in ("source", "jpeg") else wanted
 
     @property
     def provenance(self) -> dict[str, str | int]:

@@ -2,8 +2,8 @@
 
 The members of a sample have the same names whatever the formats of the pictures in them, for
 readers take the columns of all samples from the first few; the true formats stand in the JSON, and
-decoders go by content. `{id}.png` (or the run's `image_format`) and `{id}.txt` are the edited
-picture and its target prompt: what trainers on picture and text look for.
+decoders go by content. `{id}.jpg` (or `.png`, `.webp` by the run's `image_format`) and `{id}.txt`
+are the edited picture and its target prompt: what trainers on picture and text look for.
 
 The bytes depend on the rows alone (no time, no owner).
 """
@@ -124,4 +124,4 @@ def _members(
     said = json.dumps({**values, **formats, **same}, ensure_ascii=False, separators=(",", ":"))
     yield JSON, said.encode()
     yield TEXT, row["target_prompt"].encode()
-    yield output.image_format, edited
+    yield output.ending, edited

@@ -25,20 +25,21 @@ from pipeline.diffusion.settings import Settings, Target
 from pipeline.errors import RowError
 from pipeline.images.bucket import bucket, to_model
 from pipeline.images.decode import decode
-from pipeline.images.encode import encode_edited, encode_mask
+from pipeline.images.encode import FRESH, encode_edited, encode_mask
+from pipeline.images.original import Original
 from pipeline.images.paste import paste_back
 from pipeline.images.picture import Picture, Plane
-from pipeline.rows import ERROR, RESULT, Spent, conform, result_schema
+from pipeline.rows import ERROR, Spent, conform, result_schema
 from pipeline.section import build
 from pipeline.stages.guard import as_row_error, guarded
 from pipeline.stages.plan import failed
+from pipeline.stages.score import scored
 from pipeline.stages.turn import Turn
 
 Row = dict[str, Any]
 Outcome = Row | RowError
 """The result columns of one planned edit, or why there are none."""
 
-CODEC_THREADS = 4
 BATCH = 64
 """Images edited together at most: every level of their inversions is held on the device."""
 
@@ -49,6 +50,7 @@ class Job:
 
     index: int  # of its row in the table
     edits: Sequence[Row]
+    data: bytes  # of the source's file
     picture: Picture  # at the photo's own size
     size: tuple[int, int]  # (width, height) that the model sees
     seed: int
@@ -74,7 +76,7 @@ class Edit:
         rows = table.to_pylist()
         outcomes: dict[int, list[Outcome]] = {}
         spent = Spent()
-        with ThreadPoolExecutor(CODEC_THREADS) as pool:
+        with ThreadPoolExecutor(threads(self._config)) as pool:
             jobs = list(pool.map(self._job, range(len(rows)), rows))
             for size_jobs in _by_size([job for job in jobs if isinstance(job, Job)]):
                 done = guarded(size_jobs, lambda batch: self._edit(batch, pool, spent))
@@ -86,7 +88,7 @@ class Edit:
             for i, job in enumerate(jobs)
             if isinstance(job, RowError)
         }
-        return spent.noted(exploded(table, rows, outcomes))
+        return spent.noted(exploded(table, rows, outcomes, self._config.check.scores))
 
     def _job(self, index: int, row: Row) -> Job | RowError | None:
         if row["error_kind"] is not None or not row["edits"]:
@@ -97,7 +99,7 @@ class Edit:
         except Exception as error:
             return as_row_error(error)
         seed = row_seed(self._config.run.seed, row["shard"], row["key"])
-        return Job(index, row["edits"], picture, size, seed)
+        return Job(index, row["edits"], row["image"], picture, size, seed)
 
     def _edit(
         self, jobs: Sequence[Job], pool: ThreadPoolExecutor, spent: Spent
@@ -114,42 +116,58 @@ class Edit:
             # and on one machine a run must give the same bytes with Ray and without.
             torch.set_num_threads(threads(self._config))
             result = diffedit(self._model, images, targets, seeds, self._settings)
-        sources = [jobs[target.image] for target in targets]
-        outcomes = list(pool.map(self._outcome, sources, targets, result.edits))
-        grouped: list[list[Outcome]] = [[] for _ in jobs]
-        for target, outcome in zip(targets, outcomes, strict=True):
-            grouped[target.image].append(outcome)
-        return grouped
+        edits: list[list[tuple[Target, Edited]]] = [[] for _ in jobs]
+        for target, edited in zip(targets, result.edits, strict=True):
+            edits[target.image].append((target, edited))
+        return list(pool.map(self._finished, jobs, images, edits))
 
-    def _outcome(self, job: Job, target: Target, edited: Edited) -> Outcome:
+    def _finished(
+        self, job: Job, seen: Tensor, edits: Sequence[tuple[Target, Edited]]
+    ) -> list[Outcome]:
+        """One photo's outcomes, by one thread: what its edits share is made once and then freed."""
+        original = Original(job.data)
+        return [self._outcome(job, original, seen, *edit) for edit in edits]
+
+    def _outcome(
+        self, job: Job, original: Original, seen: Tensor, target: Target, edited: Edited
+    ) -> Outcome:
         if edited.error:
             return edited.error
         try:
-            picture, mask = self._pasted(job, edited)
+            picture, mask = self._pasted(job, edited, seen)
             state = edited.state if mask.any() else "empty"  # of what can be seen
             if state == "empty" and self._config.mask.on_empty == "dead":
                 return RowError(
                     "empty_mask", "nothing to edit was found, and mask.on_empty is dead"
                 )
-            width, height = picture.size
             return {
                 "mask_strength": target.mask_strength,
                 "encoding_ratio": target.encoding_ratio,
                 "guidance_scale": target.guidance_scale,
                 "seed": job.seed,
-                "edited": encode_edited(picture, self._config.output.image_format),
-                "mask": encode_mask(mask),
-                "width": width,
-                "height": height,
+                "width": picture.size[0],
+                "height": picture.size[1],
                 "mask_area": float((mask > 127).mean()),
                 "mask_state": state,
                 "model": self._model.name,
                 "weights": self._model.weights,
+                **self._written(job, original, picture, mask),
             }
         except Exception as error:
             return as_row_error(error)
 
-    def _pasted(self, job: Job, edited: Edited) -> tuple[Picture, Plane]:
+    def _written(self, job: Job, original: Original, picture: Picture, mask: Plane) -> Row:
+        """The files of an edit, and its scores."""
+        wanted = self._config.output.image_format
+        everywhere = self._config.edit.paste_back == "none" and picture is not job.picture
+        file = encode_edited(picture, mask, original, wanted, everywhere)
+        shown = decode(file.data, mask.size) if file.encoding.startswith(FRESH) else picture
+        names = self._config.check.scores
+        scores = scored(names, job.picture, shown, mask, file.mask)
+        files = {"edited": file.data, "encoding": file.encoding, "mask": encode_mask(file.mask)}
+        return files | scores
+
+    def _pasted(self, job: Job, edited: Edited, seen: Tensor) -> tuple[Picture, Plane]:
         """The edited picture and its mask, (H, W) uint8, of the photo's own size."""
         rgb, alpha = job.picture.rgb, job.picture.alpha
         if edited.image is None:
@@ -157,7 +175,7 @@ class Edit:
             return job.picture, mask if alpha is None else np.where(alpha > 0, mask, np.uint8(0))
         how = self._config.edit
         rgb, mask = paste_back(
-            rgb, edited.image, edited.outline, how.paste_back, how.feather, alpha
+            rgb, edited.image, edited.outline, how.paste_back, how.feather, alpha, seen
         )
         return Picture(rgb, alpha), mask
 
@@ -167,7 +185,7 @@ def _seen(job: Job) -> Tensor:
 
 
 def threads(config: RunConfig) -> int:
-    """CPU threads that the model of one actor computes with."""
+    """CPU threads of one actor: for its model, and as many for reading and writing pictures."""
     return max(1, round(config.run.cpus_per_actor or (os.cpu_count() or 1) / config.run.actors[1]))
 
 
@@ -182,7 +200,12 @@ def _each(job: Job, outcome: list[Outcome] | RowError) -> list[Outcome]:
     return [outcome] * len(job.edits) if isinstance(outcome, RowError) else outcome
 
 
-def exploded(table: pa.Table, rows: Sequence[Row], outcomes: dict[int, list[Outcome]]) -> pa.Table:
+def exploded(
+    table: pa.Table,
+    rows: Sequence[Row],
+    outcomes: dict[int, list[Outcome]],
+    scores: Sequence[str] = (),
+) -> pa.Table:
     """One row a planned edit; an image that failed or passed before keeps its one row."""
     taken: list[int] = []
     filled: list[Row] = []
@@ -197,11 +220,12 @@ def exploded(table: pa.Table, rows: Sequence[Row], outcomes: dict[int, list[Outc
     # Slices share the source's bytes, however many edits an image has; `take` would repeat them
     # in one array, and an array of binary values ends at 2 GiB.
     exploded = pa.concat_tables([kept.slice(index, 1) for index in taken])
-    for field in (*RESULT, *ERROR):
+    schema = result_schema(scores)
+    for field in schema:
         if field.name not in exploded.column_names:
             values = [row.get(field.name) for row in filled]
             exploded = exploded.append_column(field, pa.array(values, field.type))
-    return conform(exploded, result_schema(()))
+    return conform(exploded, schema)
 
 
 def _named(edit: Row) -> Row:

@@ -19,7 +19,8 @@ def lost(stage: str, config: RunConfig, table: pa.Table, error: RowError) -> pa.
         return _filled(table, FILLED, {"edits": [], "planned": 1, **failed(stage, error)})
     if stage == "edit":
         rows = table.to_pylist()
-        return exploded(table, rows, {0: [error] * len(rows[0]["edits"])})
+        outcomes: dict[int, list[Any]] = {0: [error] * len(rows[0]["edits"])}
+        return exploded(table, rows, outcomes, config.check.scores)
     schema = result_schema(config.check.scores)
     return conform(_filled(table, ERROR.names, failed(stage, error)), schema)
 

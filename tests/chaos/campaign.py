@@ -1,8 +1,8 @@
 """Strikes runs at random moments, resumes them, and counts what was lost, doubled and repeated.
 
 A strike is a kill of a part; a stall, in which another run takes over and the first then wakes;
-or a run that is told lies by every listing. A round is one dataset edited into one fresh output,
-with a few strikes on the way. The yardstick is one undisturbed run of the same dataset.
+or the kill of a run that is told lies by every listing. A round is one dataset edited into one
+fresh output, with a few strikes on the way. The yardstick is one undisturbed run of the dataset.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ from tests.tiny import make_folder
 Say = Callable[[str], None]
 TRACE = Path(__file__).parent / "trace"
 FAULTY_SHARE = 0.1
-KILLS_A_ROUND = 4
-STRIKES = ("driver", "stall", "actor", "lie", "node", "stall", "task", "lie")
+KILLS_A_ROUND = 5
+STRIKES = ("driver", "stall", "driver", "actor", "lie", "node", "stall", "driver", "task", "lie")
+"""In this order; after a stall the run that took over is struck."""
 LIES = ("lag", "broken", "repeat")
 TTL = "8"
 """Seconds that a lease lasts here, so that a stall need not be long."""
@@ -147,7 +148,9 @@ class Campaign:
             while victim.result() is None:
                 struck = kind and self._strike(victim, kind, path, endpoint)
                 if struck:
-                    victim, kind, kills, failures = struck, "", kills - 1, 0
+                    victim, kills, failures = struck, kills - 1, 0
+                    following = STRIKES[self.outcome.kills.total() % len(STRIKES)]
+                    kind = following if kind == "stall" and kills else ""
                 else:
                     time.sleep(0.5)
             if self._proxy:
@@ -185,10 +188,9 @@ class Campaign:
     def _strike(self, victim: Victim, kind: str, path: str, endpoint: str | None) -> Victim | None:
         """Strikes at a random moment; the run that goes on, None if the run ended before."""
         when = "working"
-        if kind == "lie":
-            moment: Callable[[], bool] = lambda: False  # noqa: E731
-        elif self._random.random() < 0.25 and kind != "stall":
-            when, moment = "starting", self._seconds_in(self._random.uniform(1, 20))
+        if self._random.random() < 0.25 and kind not in ("stall", "lie"):
+            when = "starting"
+            moment = self._seconds_in(self._random.uniform(1, 20))
         else:
             moment = self._commits_in(path, endpoint, self._random.randint(1, self._spread))
         if not _wait(lambda: victim.result() is not None or moment()):
@@ -199,7 +201,7 @@ class Campaign:
             return None
         if kind == "stall":
             victim = self._stalled(victim, path, endpoint)
-        elif kind != "lie" and not victim.kill(kind):
+        elif victim.result() is None and not victim.kill("driver" if kind == "lie" else kind):
             return None
         self.outcome.kills[kind] += 1
         self._say(f"  {kind} while {when}")

@@ -184,7 +184,7 @@ def test_a_damaged_model_is_one_line_before_anything_is_read(
         said.append(str(caught.value))
     assert said[0] == said[1]
     assert said[0].startswith("model.path: ") and str(model) in said[0] and "\n" not in said[0]
-    assert not list((tmp_path / "out").glob("commits/**/*.json"))
+    assert not list((tmp_path / "out").glob("_state/commits/**/*.json"))
 
 
 def test_the_machines_of_a_cluster_check_the_model(
@@ -203,3 +203,35 @@ def test_the_machines_of_a_cluster_check_the_model(
     assert (
         str(said) == f"model.path: there is no {model}/vae/config.json; get the whole model again"
     )
+
+
+def test_weights_that_were_replaced_are_refused(tmp_path, edit) -> None:
+    from tests.tiny import make_folder
+
+    model = make_folder(tmp_path / "model")
+    source = catalogue(tmp_path / "in", shards=1)
+    config = settings(source, tmp_path / "out", model)
+    edit(config)
+    before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    make_folder(tmp_path / "another", seed=1)
+    shutil.rmtree(model)
+    shutil.move(tmp_path / "another", model)
+    write_tar(source / "shard-07.tar", rows(3, 100))
+    with pytest.raises(UsageError, match=r"other weights .*\n  model weights: \w{32} → \w{32}$"):
+        edit(config)
+    after = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    assert {p: after[p] for p in before if "leases" not in str(p)} == {
+        p: data for p, data in before.items() if "leases" not in str(p)
+    }
+
+
+def test_a_leftover_is_swept_by_a_run_that_has_nothing_else_to_do(
+    source, tiny_model, tmp_path, edit
+) -> None:
+    config = settings(source, tmp_path / "out", tiny_model)
+    edit(config)
+    part = next((tmp_path / "out" / "edits").glob("*-00000-r0-*.parquet"))
+    leftover = part.with_name(f"{part.stem[:-12]}0badf00d0bad.parquet")
+    leftover.write_bytes(b"half")
+    assert edit(config).chunks == 0
+    assert part.exists() and not leftover.exists()

@@ -281,7 +281,7 @@ def test_the_ground_under_transparent_pixels_has_no_say_in_a_recolouring() -> No
 def test_an_independent_reader_sees_the_alpha_that_we_write() -> None:
     import imageio.v3 as iio
 
-    from pipeline.images.encode import encode_edited
+    from tests.images.test_encode import encode_edited
 
     picture = cut_out()
     again = iio.imread(io.BytesIO(encode_edited(picture, "png")))

@@ -11,12 +11,29 @@ import pytest
 from PIL import Image
 
 from pipeline.images.decode import decode
-from pipeline.images.encode import SOURCE_TYPE, encode_edited, encode_mask
+from pipeline.images.encode import SOURCE_TYPE, ImageFormat, encode_mask
+from pipeline.images.encode import encode_edited as encode
+from pipeline.images.original import Original
 from pipeline.images.picture import Picture
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+
+
+def assert_marked(image: Image.Image) -> None:
+    xmp = image.info.get("xmp") or image.info["XML:com.adobe.xmp"]
+    text = (xmp.decode() if isinstance(xmp, bytes) else xmp).removeprefix("\ufeff")
+    (description,) = ElementTree.fromstring(text).iter(f"{{{RDF}}}Description")
+    assert description.get(f"{{{IPTC}}}DigitalSourceType") == SOURCE_TYPE
+
+
+SOURCE = Original(b"\x89PNG, of which nothing is needed")
+
+
+def encode_edited(picture: Picture, image_format: ImageFormat) -> bytes:
+    mask = np.zeros(picture.rgb.shape[:2], np.uint8)
+    return encode(picture, mask, SOURCE, image_format).data
 
 
 @pytest.mark.parametrize("image_format", ["png", "webp"])
@@ -25,10 +42,7 @@ def test_edited_pictures(image_format: Literal["png", "webp"]) -> None:
     assert np.array_equal(decode(data, 1000).rgb, RGB)
     image = Image.open(io.BytesIO(data))
     assert image.format == image_format.upper()
-    xmp = image.info["xmp" if image_format == "webp" else "XML:com.adobe.xmp"]
-    text = (xmp.decode() if isinstance(xmp, bytes) else xmp).removeprefix("\ufeff")
-    (description,) = ElementTree.fromstring(text).iter(f"{{{RDF}}}Description")
-    assert description.get(f"{{{IPTC}}}DigitalSourceType") == SOURCE_TYPE
+    assert_marked(image)
     assert data == encode_edited(Picture(RGB), image_format)
 
 

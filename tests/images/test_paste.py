@@ -17,6 +17,7 @@ from pipeline.demo.scenes import Scene
 from pipeline.images import paste
 from pipeline.images.bucket import to_model
 from pipeline.images.paste import Mode, paste_back
+from tests.images import slow_paste
 
 
 def noise(height: int, width: int, seed: int = 0) -> Any:
@@ -178,6 +179,24 @@ def test_the_background_does_not_tint_the_lightness() -> None:
     ]
     inside = (slice(None), slice(80, None))
     assert np.abs(results[0][inside].astype(int) - results[1][inside]).max() <= 2
+
+
+@pytest.mark.parametrize("mode", ["feather", "recolor"])
+@pytest.mark.parametrize(("size", "feather"), [((1250, 1000), 0.05), ((333, 250), 0.02)])
+def test_it_is_what_the_straight_computation_gives(
+    mode: Mode, size: tuple[int, int], feather: float
+) -> None:
+    scene, changed = Scene.draw(3), Scene.draw(3).edited(colour="blue")
+    photo = np.asarray(scene.render(500).resize(size)).copy()
+    photo = np.uint8(np.clip(photo + np.random.default_rng(0).normal(0, 5, photo.shape), 0, 255))
+    edit = to_model(np.asarray(changed.render(320)), (320, 256))
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 256), torch.linspace(-1, 1, 320), indexing="ij")
+    mask = ((0.7 - torch.hypot(x - 0.2, y)) * 40 + 0.5).clamp(0, 1)
+    found, area = paste_back(photo, edit, mask, mode, feather)
+    wanted, wanted_area = slow_paste.paste_back(photo, edit, mask, mode, feather)
+    difference = np.abs(found.astype(int) - wanted)[wanted_area > 0]
+    assert difference.mean() < 0.25 and np.percentile(difference, 99.9) <= 6
+    assert ((area > 0) != (wanted_area > 0)).mean() < 0.003
 
 
 def test_bands_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:

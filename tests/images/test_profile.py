@@ -15,9 +15,9 @@ from PIL import Image, ImageCms
 
 from pipeline.errors import RowError
 from pipeline.images.decode import decode
-from pipeline.images.encode import encode_edited
 from pipeline.images.profile import ADOBE, D65, SRGB, Primaries, matrix_profile
 from tests.images.files import chunk, encoded, png, segment, with_segments
+from tests.images.test_encode import encode_edited
 
 P3: Primaries = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
 COLOURS = np.random.default_rng(5).integers(20, 236, (24, 24, 3)).astype(np.uint8)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline import metrics
 from pipeline.images.picture import Picture as Decoded
-from pipeline.metrics import background_psnr, background_ssim, edit_change, texture_kept
+from pipeline.metrics import _pair, background_psnr, background_ssim, edit_change, texture_kept
 from pipeline.metrics._pair import Pair
 
 Picture = NDArray[np.uint8]
@@ -26,7 +26,7 @@ SCORES = [
 
 
 def pair(source: Picture, edited: Picture, mask: Picture, alpha: Picture | None = None) -> Pair:
-    return Pair.of(Decoded(source, alpha), Decoded(edited, alpha), mask)
+    return Pair(Decoded(source, alpha), Decoded(edited, alpha), mask, mask)
 
 
 def noise(height: int = 32, width: int = 40, seed: int = 0) -> Picture:
@@ -107,3 +107,58 @@ def test_a_change_counts_as_much_as_it_is_seen() -> None:
     everywhere = np.full((8, 8), 255, np.uint8)
     faint = pair(black, white, everywhere, np.full((8, 8), 13, np.uint8))
     assert 0 < edit_change.score(faint) < 10 < edit_change.score(pair(black, white, everywhere))
+
+
+def large() -> tuple[Picture, Picture, Picture]:
+    """A scene of 1,600 × 1,200 with grain, its recolouring, and the mask of it."""
+    from pipeline.demo.scenes import Scene
+
+    scene, changed = Scene.draw(3), Scene.draw(3).edited(colour="blue")
+    grain = np.random.default_rng(0).normal(0, 6, (1200, 1600, 1))
+    pictures = [
+        np.uint8(np.clip(np.asarray(s.render(800).resize((1600, 1200))) + grain, 0, 255))
+        for s in (scene, changed)
+    ]
+    y, x = np.mgrid[:1200, :1600]
+    mask = np.uint8(255) * (np.hypot(x - 800, (y - 600) * 1.2) < 560).astype(np.uint8)
+    return pictures[0], np.where(mask[..., None] > 0, pictures[1], pictures[0]), mask
+
+
+def test_scores_of_a_large_picture_are_near_those_of_every_pixel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, edited, mask = large()
+    soiled = np.where(mask[..., None] > 0, edited, edited ^ 3)
+    quick = [texture_kept.score(pair(source, edited, mask)),
+             edit_change.score(pair(source, edited, mask)),
+             background_ssim.score(pair(source, soiled, mask))]  # fmt: skip
+    monkeypatch.setattr(_pair, "SAMPLE", 1 << 30)
+    monkeypatch.setattr(_pair, "SIDE", 10_000)
+    whole = [texture_kept.score(pair(source, edited, mask)),
+             edit_change.score(pair(source, edited, mask)),
+             background_ssim.score(pair(source, soiled, mask))]  # fmt: skip
+    assert quick[0] == pytest.approx(whole[0], abs=0.03)
+    assert quick[1] == pytest.approx(whole[1], abs=0.1)
+    assert quick[2] == pytest.approx(whole[2], abs=0.02)
+    assert quick != whole
+
+
+def test_a_weave_in_step_with_the_sample_is_seen_whole() -> None:
+    """Every second thread changed, at all periods: half of the change of all."""
+    white, mask = np.full((600, 600, 3), 255, np.uint8), np.full((600, 600), 255, np.uint8)
+    for period in (2, 3, 4, 8):
+        edited = white.copy()
+        edited[:, ::period] = 0
+        assert edit_change.score(pair(white, edited, mask)) == pytest.approx(100 / period, abs=0.7)
+
+
+@pytest.mark.parametrize("at", [(0, 0), (1199, 1599), (600, 5), (5, 600), (130, 800), (600, 1500)])
+def test_one_byte_of_a_large_background_is_noticed(at: tuple[int, int]) -> None:
+    source, edited, mask = large()
+    assert mask[at] == 0
+    assert background_psnr.score(pair(source, edited, mask)) == 100
+    edited[at][2] ^= 1
+    expected = 10 * math.log10(255**2 * 3 * (mask == 0).sum())
+    assert background_psnr.score(pair(source, edited, mask)) == pytest.approx(min(100, expected))
+    assert not pair(source, edited, mask).same_background
+    assert background_ssim.score(pair(source, edited, mask)) > 0.999

@@ -77,7 +77,7 @@ def test_an_output_without_sources(tmp_path: Path, load: Any) -> None:
     import webdataset
 
     (sample, *_) = webdataset.WebDataset(str(tar), shardshuffle=False)
-    assert "source.jpg" not in sample and "png" in sample
+    assert "source.jpg" not in sample and "jpg" in sample
 
 
 def test_published_again_it_is_the_same(one: Made) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 from pipeline.sinks.webdataset import rows as samples
 from tests.readers.nasty import Made
 
-MEMBERS = {"source.jpg", "mask.png", "json", "txt", "png"}
+MEMBERS = {"source.jpg", "mask.png", "json", "txt", "jpg"}
 
 
 def tars(made: Made) -> list[str]:
@@ -50,7 +50,7 @@ def test_webdataset(side_by_side: Made, workers: int) -> None:
     check(found, side_by_side)
     for sample in found:
         assert sample.keys() > MEMBERS
-        assert all(sample[n].size == (8, 8) for n in ("source.jpg", "mask.png", "png"))
+        assert all(sample[n].size == (8, 8) for n in ("source.jpg", "mask.png", "jpg"))
 
 
 def test_nodes_share_the_samples(side_by_side: Made, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_trainers_on_picture_and_text_find_both(side_by_side: Made) -> None:
     pipeline = webdataset.DataPipeline(
         webdataset.SimpleShardList(tars(side_by_side)),
         webdataset.tarfile_to_samples(),
-        webdataset.select(lambda sample: "txt" in sample and "png" in sample),
+        webdataset.select(lambda sample: "txt" in sample and "jpg" in sample),
         webdataset.decode("pilrgb"),
         webdataset.rename(image="jpg;png;jpeg;webp", text="txt"),
         webdataset.to_tuple("image", "text", "__key__"),
@@ -133,7 +133,7 @@ def test_ray(side_by_side: Made, ray_here: None) -> None:
     read = ray.data.read_webdataset(f"{folder}/webdataset", file_extensions=["tar"], decoder="PIL")
     found = read.take_all()
     check(found, side_by_side)
-    assert all(sample[n].size == (8, 8) for sample in found for n in ("png", "source.jpg"))
+    assert all(sample[n].size == (8, 8) for sample in found for n in ("jpg", "source.jpg"))
     assert ray.data.read_parquet(f"{folder}/edits").count() == len(side_by_side.edits)
 
 

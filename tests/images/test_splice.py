@@ -1,0 +1,258 @@
+"""JPEG in, JPEG out: what the mask leaves is the source's own blocks, whatever decoder looks."""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from pipeline.demo.scenes import Scene
+from pipeline.images import jpeg
+from pipeline.images.decode import decode
+from pipeline.images.encode import Encoded, encode_edited
+from pipeline.images.original import Original
+from pipeline.images.picture import Picture
+from pipeline.images.profile import D65, SRGB, matrix_profile
+from tests.images.files import encoded, segment, with_segments
+from tests.images.test_encode import assert_marked
+from tests.images.test_profile import P3, exif
+
+LIMIT = 1_000_000
+
+
+def scene(size: tuple[int, int] = (200, 150), seed: int = 3) -> Any:
+    grain = np.random.default_rng(seed).normal(0, 4, (size[1], size[0], 1))
+    smooth = np.asarray(Scene.draw(seed).render(256).resize(size))
+    return np.uint8(np.clip(smooth + grain, 0, 255))
+
+
+def photo(size: tuple[int, int] = (200, 150), **options: Any) -> bytes:
+    return encoded(Image.fromarray(scene(size)), "JPEG", **{"quality": 88, **options})
+
+
+def disc(size: tuple[int, int], at: tuple[int, int] = (90, 70), radius: float = 31) -> Any:
+    y, x = np.mgrid[: size[1], : size[0]]
+    return np.where(np.hypot(x - at[0], y - at[1]) < radius, np.uint8(255), np.uint8(0))
+
+
+def edited(data: bytes, mask: Any, **options: Any) -> tuple[Picture, Picture, Encoded]:
+    """The source, what was asked for, and the file: another colour inside of the mask."""
+    source = decode(data, LIMIT)
+    new = np.where(mask[..., None] > 0, source.rgb[..., ::-1], source.rgb)
+    wanted = Picture(np.ascontiguousarray(new))
+    return source, wanted, encode_edited(wanted, mask, Original(data), "source", **options)
+
+
+def jpeglibs(data: bytes) -> Any:
+    """Decoded by another library: libjpeg 9e by way of jpeglib."""
+    import tempfile
+
+    import jpeglib
+
+    before = jpeglib.version.get()
+    jpeglib.version.set("9e")
+    try:
+        with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
+            file.write(data)
+            file.flush()
+            return np.asarray(jpeglib.read_spatial(file.name).spatial)
+    finally:
+        jpeglib.version.set(before)
+
+
+KINDS: list[dict[str, Any]] = [
+    {"subsampling": 2}, {"subsampling": 1}, {"subsampling": 0}, {"progressive": True},
+    {"quality": 30}, {"quality": 99}, {"restart_marker_blocks": 3}, {"optimize": True},
+    {"qtables": [[1 + i // 4 for i in range(64)], [2 + i // 2 for i in range(64)],
+                 [3 + i // 3 for i in range(64)]]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", KINDS)
+@pytest.mark.parametrize("size", [(208, 160), (200, 150), (193, 145)])
+def test_the_background_is_the_sources_in_two_decoders(
+    size: tuple[int, int], options: dict[str, Any]
+) -> None:
+    data, mask = photo(size, **options), disc(size)
+    source, wanted, file = edited(data, mask)
+    assert file.encoding == "copied"
+    assert (file.mask[mask > 0] == 255).all() and (file.mask > 0).mean() < 0.5
+    outside = file.mask == 0
+    assert np.array_equal(decode(file.data, LIMIT).rgb[outside], source.rgb[outside])
+    assert np.array_equal(jpeglibs(file.data)[outside], jpeglibs(data)[outside])
+    inside = np.abs(decode(file.data, LIMIT).rgb.astype(int) - wanted.rgb)[mask > 0]
+    assert inside.mean() < (12 if options.get("quality") == 30 else 8)
+    tables = [Image.open(io.BytesIO(d)).quantization for d in (data, file.data)]  # type: ignore[attr-defined]
+    assert tables[0] == tables[1]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(9, 90), st.integers(9, 90), st.sampled_from([0, 1, 2]), st.integers(0, 1 << 30))
+def test_any_size_and_mask(width: int, height: int, subsampling: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    noise = Image.fromarray(rng.integers(0, 256, (height, width, 3)).astype(np.uint8))
+    data = encoded(noise, "JPEG", quality=90, subsampling=subsampling)
+    mask = np.uint8(255) * (rng.random((height, width)) < rng.choice([0, 0.001, 0.02, 1])).astype(
+        np.uint8
+    )
+    source, _, file = edited(data, mask)
+    assert file.encoding == "copied"
+    outside = file.mask == 0
+    assert np.array_equal(decode(file.data, LIMIT).rgb[outside], source.rgb[outside])
+    assert (file.mask[mask > 0] == 255).all()
+    assert (mask.any() == file.mask.any()) and set(np.unique(file.mask)) <= {0, 255}
+
+
+def test_the_file_is_about_as_large() -> None:
+    data = photo((800, 608), optimize=True)
+    _, _, file = edited(data, disc((800, 608), (400, 300), 200))
+    assert len(file.data) < 1.15 * len(data)
+
+
+def test_an_empty_mask_copies_all() -> None:
+    data = photo()
+    source, _, file = edited(data, np.zeros((150, 200), np.uint8))
+    assert file.encoding == "copied" and not file.mask.any()
+    assert np.array_equal(decode(file.data, LIMIT).rgb, source.rgb)
+
+
+def test_the_same_bytes_each_time() -> None:
+    data, mask = photo(), disc((200, 150))
+    assert edited(data, mask)[2].data == edited(data, mask)[2].data
+
+
+# --- what else the file says
+
+
+def with_thumbnail() -> bytes:
+    """Big-endian EXIF: a maker, orientation 1, and a thumbnail in a directory of its own."""
+    thumbnail = encoded(Image.new("RGB", (160, 120), (0, 255, 0)), "JPEG")
+    first = struct.pack(">HHHI4s", 2, 0x010F, 2, 4, b"Ace\0")
+    first += struct.pack(">HHIHH", 0x0112, 3, 1, 1, 0)
+    second_at = 8 + len(first) + 4
+    at = second_at + 2 + 24 + 4
+    second = struct.pack(">HHHII", 2, 0x0201, 4, 1, at)
+    second += struct.pack(">HHII", 0x0202, 4, 1, len(thumbnail)) + bytes(4)
+    head = b"MM\0*" + struct.pack(">I", 8) + first + struct.pack(">I", second_at)
+    return b"Exif\0\0" + head + second + thumbnail
+
+
+def test_exif_is_carried_without_the_old_thumbnail_and_the_marker_is_set() -> None:
+    data = with_segments(photo(), segment(0xE1, with_thumbnail()))
+    _, _, file = edited(data, disc((200, 150)))
+    image = Image.open(io.BytesIO(file.data))
+    assert image.getexif()[0x010F] == "Ace" and image.getexif()[0x0112] == 1
+    assert image.getexif().get_ifd(1) == {}
+    assert file.data.count(jpeg.SIGNATURE) == 1  # the thumbnail's bytes are gone as well
+    assert_marked(image)
+
+
+@pytest.mark.parametrize(
+    "block", [b"Exif\0\0junk", b"Exif\0\0II*\0\xff\xff\xff\x7f", with_thumbnail()[:30]]
+)
+def test_broken_exif_is_left_out(block: bytes) -> None:
+    _, _, file = edited(with_segments(photo(), segment(0xE1, block)), disc((200, 150)))
+    assert file.encoding == "copied"
+    assert b"Exif" not in file.data
+
+
+def test_what_tells_of_the_old_picture_is_left_out() -> None:
+    old = [segment(0xED, b"Photoshop 3.0\0old preview"), segment(0xFE, b"old comment"),
+           segment(0xE1, jpeg.XMP_HEAD + b"<old/>")]  # fmt: skip
+    data = with_segments(photo(), *old) + photo((64, 64)) + b"old trailer"
+    _, _, file = edited(data, disc((200, 150)))
+    assert b"old" not in file.data and file.data.count(jpeg.SIGNATURE) == 1
+
+
+@pytest.mark.parametrize("how", ["profile", "exif"])
+def test_a_wide_gamut_photo_keeps_its_own_colours(how: str) -> None:
+    profile = matrix_profile(P3, D65, None)
+    options = {"icc_profile": profile} if how == "profile" else {"exif": exif(b"R03\0", 65535)}
+    data, mask = photo(subsampling=0, quality=95, **options), disc((200, 150))
+    source, wanted, file = edited(data, mask)
+    assert file.encoding == "copied"
+    assert Image.open(io.BytesIO(file.data)).info.get("icc_profile") == options.get("icc_profile")
+    found = decode(file.data, LIMIT).rgb
+    assert np.array_equal(found[file.mask == 0], source.rgb[file.mask == 0])
+    assert np.abs(found.astype(int) - wanted.rgb)[mask > 0].mean() < 4
+
+
+# --- what cannot be copied
+
+
+def cannot(data: bytes, **options: Any) -> tuple[Picture, Encoded]:
+    source = decode(data, LIMIT)
+    mask = disc(source.size)
+    _, wanted, file = edited(data, mask, **options)
+    assert file.encoding.startswith("fresh: "), file.encoding
+    image = Image.open(io.BytesIO(file.data))
+    assert image.format == "JPEG" and image.mode == "RGB" and "icc_profile" not in image.info
+    assert_marked(image)
+    found = decode(file.data, LIMIT)
+    assert found.size == source.size
+    assert np.abs(found.rgb.astype(int) - wanted.rgb).mean() < 6
+    return wanted, file
+
+
+def test_grey_and_inks_are_coded_anew() -> None:
+    image = Image.fromarray(scene())
+    assert "GRAYSCALE" in cannot(encoded(image.convert("L"), "JPEG"))[1].encoding
+    assert "CMYK" in cannot(encoded(image.convert("CMYK"), "JPEG", quality=95))[1].encoding
+    assert "RGB" in cannot(encoded(image, "JPEG", keep_rgb=True))[1].encoding
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_a_photo_that_is_stored_turned_comes_out_upright(orientation: int) -> None:
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    tags[0x010F] = "Ace"
+    _, file = cannot(photo(exif=tags))
+    assert "turned" in file.encoding
+    again = Image.open(io.BytesIO(file.data)).getexif()
+    assert again[0x0112] == 1 and again[0x010F] == "Ace"
+
+
+def test_a_whole_new_picture_is_coded_anew() -> None:
+    assert "whole" in cannot(photo(), everywhere=True)[1].encoding
+
+
+def test_a_photo_without_its_end() -> None:
+    assert "end" in cannot(photo()[:-2])[1].encoding
+
+
+def test_exif_of_other_colours_is_not_carried_to_srgb() -> None:
+    wide = matrix_profile(SRGB, D65, 1.8)
+    tags = exif(b"R03\0", 65535)
+    wanted, file = cannot(photo(quality=95, exif=tags, icc_profile=wide), everywhere=True)
+    assert b"R03" not in file.data
+    assert np.abs(decode(file.data, LIMIT).rgb.astype(int) - wanted.rgb).mean() < 4
+
+
+def test_jpeg_of_another_source_is_on_white() -> None:
+    alpha = np.full((150, 200), 255, np.uint8)
+    alpha[:, :60] = 0
+    picture = Picture(scene(), alpha)
+    mask = np.zeros((150, 200), np.uint8)
+    source = Original(encoded(Image.fromarray(scene()), "PNG"))
+    file = encode_edited(picture, mask, source, "jpeg")
+    assert file.encoding == "fresh: the source is no JPEG"
+    assert (decode(file.data, LIMIT).rgb[:, :40] >= 250).all()
+
+
+@pytest.mark.parametrize(
+    ("format", "kept"), [("JPEG", "JPEG"), ("PNG", "PNG"), ("WEBP", "WEBP"), ("GIF", "PNG"),
+                         ("TIFF", "PNG"), ("BMP", "PNG"), ("AVIF", "PNG")],
+)  # fmt: skip
+def test_the_sources_own_format(format: str, kept: str) -> None:
+    data = encoded(Image.fromarray(scene()), format)
+    _, wanted, file = edited(data, disc((200, 150)))
+    assert Image.open(io.BytesIO(file.data)).format == kept
+    assert file.encoding == ("copied" if kept == "JPEG" else "lossless")
+    if kept != "JPEG":
+        assert np.array_equal(decode(file.data, LIMIT).rgb, wanted.rgb)

@@ -1,0 +1,76 @@
+"""JPEGs through the stages: the format of the source back, scores of the file that is written."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from pyroaring import BitMap
+
+from pipeline.engine.todo import read
+from pipeline.images.decode import decode
+from pipeline.section import build
+from pipeline.stages import Check, Edit, Plan
+from pipeline.stages.edit import threads
+from tests.datasets import photo, settings, write_tar
+
+
+def jpeg(seed: int, mode: str = "RGB", **options: Any) -> bytes:
+    sink = io.BytesIO()
+    image = Image.open(io.BytesIO(photo(seed, (128, 96)))).convert(mode)
+    image.save(sink, "JPEG", quality=90, **options)
+    return sink.getvalue()
+
+
+def rows(folder: Path, model: Path, pictures: list[bytes], **more: Any) -> list[dict[str, Any]]:
+    write_tar(folder / "in" / "a.tar", [(f"{i}", p, "a red mug") for i, p in enumerate(pictures)])
+    scores = {"scores": ["background_psnr", "background_ssim", "edit_change", "texture_kept"]}
+    more = {"prompts": {"colours": ["blue", "green"]}, "check": scores, **more}
+    config = settings(folder / "in", folder / "out", model, **more)
+    plan, edit, check = Plan(config), Edit(config), Check(config)
+    shards = build(config.input).listing().shards
+    tables = [check(edit(plan(t))) for s in shards for t in read(config, s, BitMap())]
+    return [row for table in tables for row in table.to_pylist()]
+
+
+@pytest.mark.parametrize("paste_back", ["feather", "recolor"])
+def test_a_jpeg_comes_back_as_one(tmp_path: Path, tiny_model: Path, paste_back: str) -> None:
+    made = rows(tmp_path, tiny_model, [jpeg(1), jpeg(2)], edit={"paste_back": paste_back})
+    assert len(made) == 4 and any(row["mask_state"] == "partial" for row in made)
+    for row in made:
+        assert row["error_kind"] is None, row["error_message"]
+        assert row["encoding"] == "copied" and row["edited"][:3] == b"\xff\xd8\xff"
+        before, after = (decode(row[name], 100_000).rgb for name in ("image", "edited"))
+        mask = np.asarray(Image.open(io.BytesIO(row["mask"])))
+        assert np.array_equal(before[mask == 0], after[mask == 0])
+        assert row["score_background_psnr"] == 100 and row["score_background_ssim"] == 1
+        assert row["mask_area"] <= (mask > 0).mean()  # the file's mask has whole blocks
+
+
+def test_scores_are_those_of_the_file_where_it_is_coded_anew(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    for row in rows(tmp_path, tiny_model, [jpeg(1, "L"), jpeg(2, "CMYK")]):
+        assert row["error_kind"] is None, row["error_message"]
+        assert row["encoding"].startswith("fresh: its colours are")
+        before, after = (decode(row[name], 100_000).rgb for name in ("image", "edited"))
+        outside = np.asarray(Image.open(io.BytesIO(row["mask"]))) == 0
+        if outside.any():
+            error = np.mean((before[outside].astype(float) - after[outside]) ** 2)
+            psnr = min(100.0, 10 * np.log10(255**2 / max(error, 1e-9)))
+            assert row["score_background_psnr"] == pytest.approx(psnr, abs=0.01)
+
+
+def test_pictures_are_read_and_written_by_as_many_threads_as_the_actor_has_cpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for cpus, wanted in ((1, 1), (3, 3), (12, 12)):
+        config = settings(tmp_path, tmp_path / "out", "m", run={"cpus_per_actor": cpus})
+        assert threads(config) == wanted
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    shared = settings(tmp_path, tmp_path / "out", "m", run={"cpus_per_actor": None, "actors": 4})
+    assert threads(shared) == 4
