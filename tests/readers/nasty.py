@@ -87,6 +87,7 @@ def _image(shard: str, number: int, chunk: int, ordinal: int) -> list[Row]:
         "key": KEYS[ordinal],
         "planned": 2,
         "image": picture(colour, kind=kind) + padding,
+        "edited": picture(colour[::-1], kind=kind if kind in ("JPEG", "WEBP") else "PNG"),
         "caption": f"a mug, number {ordinal} «ü»" if late else None,
         "columns": json.dumps({"sku": ordinal, "note": "late" if late else None}) if late else None,
         "encoding_ratio": 0.8 if ordinal % 2 else 0.7,

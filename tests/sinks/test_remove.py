@@ -18,6 +18,7 @@ from pipeline.sinks.output import Output
 from pipeline.sinks.part import write_part
 from pipeline.sinks.publish import describe, publish
 from pipeline.sinks.remove import remove
+from pipeline.sinks.repair import repair
 from pipeline.sinks.replay import replayable
 from pipeline.sinks.sweep import sweep
 from pipeline.sinks.verify import verify
@@ -161,3 +162,11 @@ def test_on_s3(moto: Storage) -> None:
     there = output.fs.find(output.root)
     assert not [path for path in there if "_state" not in path and "-r0-" in path]
     assert b"| removed since | 2 |" in output.fs.cat_file(f"{output.root}/README.md")
+
+
+def test_a_repair_that_has_a_chunk_done_again_names_what_was_removed(output: Output) -> None:
+    name = named(output, 0, "blue")
+    remove(output, [name])
+    next(Path(output.root, "edits").glob("*-00000-r1-*")).unlink()
+    (line,) = repair(output)
+    assert line.endswith(f"it makes again what was removed from it, so then remove {name}")
