@@ -93,6 +93,7 @@ class FaultProxy:
         if self.lie in ("lag", "repeat") and status == 200 and _lists_commits(request):
             self.seen[self.lie] += 1
             reply = _told(reply, self.lie)
+            headers = {k: v for k, v in headers.items() if k.lower() != "content-length"}
         if fault == "late":
             await asyncio.sleep(0.3)
         if fault == "lost":

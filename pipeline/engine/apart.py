@@ -47,6 +47,10 @@ class Died(Exception):
     """The child ended without a word; the text says how."""
 
 
+class CannotStart(Exception):
+    """The child cannot make the stage: there is no room for a second model, say."""
+
+
 class Child:
     """A process that answers requests; after a death the next request starts another."""
 
@@ -136,6 +140,8 @@ def _receive(pipe: IO[bytes]) -> Frame | None:
 
 
 def _raised(said: Head) -> BaseException:
+    if said["starting"]:
+        return CannotStart(said["message"])
     kind = getattr(errors, said["error"], None)
     if isinstance(kind, type) and issubclass(kind, RunError):
         return kind(said["message"])
@@ -170,8 +176,12 @@ def _serve() -> None:
         except BrokenPipeError:
             return
         except Exception as error:
-            storage = isinstance(error, OSError)
-            said = {"error": type(error).__name__, "message": str(error), "storage": storage}
+            said = {
+                "error": type(error).__name__,
+                "message": str(error),
+                "storage": isinstance(error, OSError),
+                "starting": isinstance(error, CannotStart),
+            }
             _send(answers, {**said, "trace": traceback.format_exc()}, None)
 
 
@@ -183,7 +193,12 @@ def _answer(
         yield from (_to_table(m) for m in members if m.ordinal >= head["first"])
         return
     name = head["do"]
-    stages[name] = stages.get(name) or _stage(name, config)
+    try:
+        stages[name] = stages.get(name) or _stage(name, config)
+    except RunError:
+        raise
+    except Exception as error:
+        raise CannotStart(f"{type(error).__name__}: {error}") from error
     yield stages[name](table)
 
 

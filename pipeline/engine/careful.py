@@ -16,7 +16,7 @@ import pyarrow as pa
 from pyroaring import BitMap
 
 from pipeline.config import RunConfig
-from pipeline.engine.apart import Child, Died
+from pipeline.engine.apart import CannotStart, Child, Died
 from pipeline.engine.todo import read
 from pipeline.errors import RowError
 from pipeline.rows import Chunk, Spent
@@ -28,6 +28,7 @@ from pipeline.sources._shard import Listing, Member, Shard
 from pipeline.stages.lost import lost
 
 KILLED = "killed_the_process"
+Work = Callable[[pa.Table], pa.Table]
 
 
 class Careful:
@@ -38,7 +39,7 @@ class Careful:
         config: RunConfig,
         output: Output,
         stages: Sequence[str],
-        work: Callable[[pa.Table], pa.Table],
+        work: Work,
     ) -> None:
         self._config, self._output, self._stages, self._work = config, output, stages, work
 
@@ -49,7 +50,7 @@ class Careful:
         with attempt(self._output, table, name) as deaths:
             if deaths < DEATHS and not suspect:
                 return self._work(table)
-            return one_by_one(self._config, self._output, self._stages, table)
+            return one_by_one(self._config, self._output, self._stages, table, self._work)
 
 
 def attempt(output: Output, table: pa.Table, name: str) -> Any:
@@ -62,16 +63,24 @@ def write_carefully(config: RunConfig, output: Output, table: pa.Table) -> Commi
     """`write_part`, of rows that can be written."""
     with attempt(output, table, "write") as deaths:
         if deaths >= DEATHS:
-            table = one_by_one(config, output, ["write"], table)
+            table = one_by_one(config, output, ["write"], table, lambda rows: rows)
         return write_part(output, table)
 
 
 def one_by_one(
-    config: RunConfig, output: Output, stages: Sequence[str], table: pa.Table
+    config: RunConfig, output: Output, stages: Sequence[str], table: pa.Table, here: Work
 ) -> pa.Table:
-    """What the stages make of each image of `table` alone, in a process of its own."""
+    """What the stages make of each image of `table` alone, in a process of its own.
+
+    Where that cannot be started (there is no room for a second model), `here` does it.
+    """
+    done = []
     with Child(config) as child:
-        done = [_image(child, config, output, stages, image) for image in _images(table)]
+        for image in _images(table):
+            try:
+                done.append(_image(child, config, output, stages, image))
+            except CannotStart:
+                done.append(_image_here(config, output, stages, image, here))
     spent = Spent(sum(Spent.of(image).model_seconds for image in done))
     return spent.noted(pa.concat_tables(done))
 
@@ -92,6 +101,18 @@ def _image(
         with attempt(output, table, f"{stage}-row-{ordinal}") as deaths:
             table = _tried(child, config, stage, table, deaths)
     return table
+
+
+def _image_here(
+    config: RunConfig, output: Output, stages: Sequence[str], table: pa.Table, here: Work
+) -> pa.Table:
+    with attempt(output, table, f"{stages[-1]}-here-{table['ordinal'][0].as_py()}") as deaths:
+        if deaths < DEATHS:
+            return here(table)
+        message = f"the process that did the row alone ended {deaths} times"
+        for stage in stages:
+            table = lost(stage, config, table, RowError(KILLED, message))
+        return table
 
 
 def _tried(child: Child, config: RunConfig, stage: str, table: pa.Table, deaths: int) -> pa.Table:

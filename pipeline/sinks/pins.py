@@ -108,4 +108,6 @@ def _pinned_weights(path: str, place: storage.Storage, weights: str) -> str:
     try:
         return Weights.model_validate_json(there).weights
     except ValidationError as error:
-        raise UsageError(f"{path}/{layout.MODEL}: damaged; remove it, edits name theirs") from error
+        raise UsageError(
+            f"{path}/{layout.MODEL}: damaged; `diffedit verify --repair {path}` makes it anew"
+        ) from error

@@ -15,6 +15,7 @@ from io import BytesIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import BaseModel
 
 from pipeline import storage
 from pipeline.errors import RunError
@@ -23,7 +24,7 @@ from pipeline.sinks.commits import Commit, PartFile, Progress, commit_names, rea
 from pipeline.sinks.layout import ChunkName
 from pipeline.sinks.output import Output
 from pipeline.sinks.part import runs
-from pipeline.sinks.pins import Pin
+from pipeline.sinks.pins import Pin, Weights
 from pipeline.sinks.sweep import orphans, parts
 from pipeline.sinks.verify import file_problems
 
@@ -46,18 +47,22 @@ def repair(output: Output) -> Iterator[str]:
             elif name == progress.latest(name.shard_id, name.chunk):
                 yield from _without_its_files(output, found)
         yield from _pins(output, progress)
+        yield from _model(output, progress)
 
 
 def _without_its_files(output: Output, commit: Commit) -> Iterator[str]:
-    for problem in file_problems(output, commit):
-        # From the last generation down: stopped between two, what is left is still no gap.
-        for generation in range(commit.generation, -1, -1):
-            _put_aside(output, replace(commit.name, generation=generation))
-        yield (
-            f"{problem.partition(';')[0]}; the records of its chunk are put aside as .damaged, "
-            + (f"so the next run does chunk {commit.chunk} of {commit.shard} again")
-        )
+    problem = next(file_problems(output, commit), None)
+    if problem is None:
         return
+    what = problem.partition(";")[0]
+    if commit.removed:
+        yield f"{what}; left as it is: done again, the chunk would bring back what was removed"
+        return
+    # From the last generation down: stopped between two, what is left is still no gap.
+    for generation in range(commit.generation, -1, -1):
+        _put_aside(output, replace(commit.name, generation=generation))
+    again = f"the next run does chunk {commit.chunk} of {commit.shard} again"
+    yield f"{what}; its records are put aside as .damaged; {again}"
 
 
 def _mended(output: Output, progress: Progress, name: ChunkName) -> str:
@@ -71,14 +76,14 @@ def _mended(output: Output, progress: Progress, name: ChunkName) -> str:
         _put_aside(output, name)
         return "put aside as .damaged; the next run does the chunk again"
     before = _read(output, replace(name, generation=name.generation - 1))
-    if before and _all_there(output, before):
+    if before and _all_there(output, before) and _was_replay(output, before, name):
         _put_aside(output, name)
         return "put aside as .damaged; the letters it took are letters again, so replay them"
     rebuilt = _rebuilt(output, before, name) if before else None
     if rebuilt is None:
         return (
-            "cannot be rebuilt, and is left as it is: its edits are in edits/ and count for "
-            "nothing until this record is restored from a copy of the output"
+            "cannot be rebuilt (it was a removal, or files of it are missing), and is left as it "
+            "is: the chunk counts for nothing until a copy of the output gives the record back"
         )
     _overwrite(output, name, rebuilt)
     return "rebuilt from its files and the record before it"
@@ -93,23 +98,43 @@ def _all_there(output: Output, commit: Commit) -> bool:
     return all(output.fs.exists(f"{output.root}/{file.path}") for file in commit.files)
 
 
-def _rebuilt(output: Output, before: Commit, name: ChunkName) -> Commit | None:
-    """The replay's record, where one attempt's files account for every letter of `before`."""
-    attempts: dict[str, list[str]] = defaultdict(list)
+def _files_of(output: Output, name: ChunkName) -> Iterator[tuple[str, str]]:
+    """(token, path) of every file that an attempt at this generation made."""
     for kind in layout.PARTS:
         for part, path in parts(output, kind):
             if ChunkName(part.shard_id, part.chunk, part.generation) == name:
-                attempts[part.token].append(path)
+                yield part.token, path
+
+
+def _was_replay(output: Output, before: Commit, name: ChunkName) -> bool:
+    """Whether the generation is known to be a replay's: it made edits that were not there before.
+
+    A removal makes files that hold less of what was there, or none.
+    """
+    made = [path for _, path in _files_of(output, name) if path.startswith("edits/")]
+    there = {i for file in before.files_of("edits") for i in _ids(output, file.path)}
+    return bool(made) and all(there.isdisjoint(_ids(output, path)) for path in made)
+
+
+def _ids(output: Output, path: str) -> list[str]:
+    data = storage.read(output.fs, f"{output.root}/{path}")
+    ids: list[str] = pq.read_table(BytesIO(data), columns=["id"])["id"].to_pylist()
+    return ids
+
+
+def _rebuilt(output: Output, before: Commit, name: ChunkName) -> Commit | None:
+    """The replay's record, where one attempt's files account for every letter of `before`."""
+    attempts: dict[str, list[str]] = defaultdict(list)
+    for token, path in _files_of(output, name):
+        attempts[token].append(path)
     found = [_of_files(output, before, name, paths) for paths in attempts.values()]
     whole = [commit for commit in found if commit]
     return whole[0] if len(whole) == 1 else None
 
 
 def _of_files(output: Output, before: Commit, name: ChunkName, paths: list[str]) -> Commit | None:
-    files, rows = (
-        [],
-        {kind: pa.table({"ordinal": pa.array([], pa.int64())}) for kind in layout.PARTS},
-    )
+    nothing = pa.table({"ordinal": pa.array([], pa.int64())})
+    files, rows = [], dict.fromkeys(layout.PARTS, nothing)
     for path in paths:
         data = storage.read(output.fs, f"{output.root}/{path}")
         digest = blake2b(data, digest_size=16).hexdigest()
@@ -171,7 +196,7 @@ def _move(output: Output, path: str, to: str) -> None:
 def _pins(output: Output, progress: Progress) -> Iterator[str]:
     for name in list(storage.names(output.fs, f"{output.root}/{layout.SHARDS}")):
         path = f"{layout.SHARDS}/{name}"
-        if not name.endswith(".json") or _is_pin(output, path):
+        if not name.endswith(".json") or _is(Pin, output, path):
             continue
         shard_id = name.removesuffix(".json")
         heads = [head for head in progress.heads() if head.shard_id == shard_id]
@@ -183,9 +208,24 @@ def _pins(output: Output, progress: Progress) -> Iterator[str]:
         yield f"{path}: damaged; made anew" if commit else f"{path}: damaged; put aside"
 
 
-def _is_pin(output: Output, path: str) -> bool:
+def _model(output: Output, progress: Progress) -> Iterator[str]:
+    """Ties the output to the weights of its edits again, where what does so is damaged."""
+    path = f"{output.root}/{layout.MODEL}"
+    if not output.fs.exists(path) or _is(Weights, output, layout.MODEL):
+        return
+    for _, commit in read_each(output, progress.names()):
+        for file in commit.files_of("edits") if isinstance(commit, Commit) else ():
+            data = storage.read(output.fs, f"{output.root}/{file.path}")
+            (weights, *_) = pq.read_table(BytesIO(data), columns=["weights"])["weights"].to_pylist()
+            storage.put(output.fs, path, Weights(weights=weights).model_dump_json().encode())
+            yield f"{layout.MODEL}: damaged; made anew from {file.path}"
+            return
+    yield f"{layout.MODEL}: damaged; left as it is, for no Parquet part tells the weights"
+
+
+def _is(kind: type[BaseModel], output: Output, path: str) -> bool:
     try:
-        Pin.model_validate_json(storage.read(output.fs, f"{output.root}/{path}"))
+        kind.model_validate_json(storage.read(output.fs, f"{output.root}/{path}"))
     except ValueError:
         return False
     return True

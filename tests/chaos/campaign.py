@@ -127,7 +127,9 @@ class Campaign:
         """Runs into `path` with up to `kills` kills until a run ends well (0: without Ray)."""
         folder.mkdir(parents=True)
         # Steps enough that editing is the slow part, as it is with a real model.
-        config = settings(self._source, path, self._model, edit={"steps": 30})
+        config = settings(
+            self._source, path, self._model, edit={"steps": 30}, run={"max_dead_share": 1}
+        )
         place = config.output.model_copy(update={"storage": Storage(endpoint_url=endpoint)})
         config = config.model_copy(update={"output": place})
         file = folder / "config.yaml"

@@ -27,7 +27,9 @@ PATIENCE = 240
 
 @pytest.fixture
 def command(tmp_path: Path, tiny_model: Path) -> list[str]:
-    config = settings(catalogue(tmp_path / "in"), tmp_path / "out", tiny_model)
+    # Of one chunk that is done again all may be dead letters.
+    share = {"max_dead_share": 1}
+    config = settings(catalogue(tmp_path / "in"), tmp_path / "out", tiny_model, run=share)
     file = tmp_path / "run.yaml"
     file.write_text(yaml.safe_dump(config.model_dump(mode="json")))
     return ["run", str(file), "--local"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.report.collect import collect
@@ -12,6 +13,7 @@ from pipeline.sinks.commits import load_progress
 from pipeline.sinks.lease import writing
 from pipeline.sinks.output import Output
 from pipeline.sinks.part import write_part
+from pipeline.sinks.remove import remove
 from pipeline.sinks.repair import repair
 from pipeline.sinks.sweep import sweep
 from pipeline.sinks.verify import verify
@@ -128,6 +130,22 @@ def test_what_cannot_be_rebuilt_is_left_and_told(output: Output) -> None:
     assert before <= everything(output)
 
 
+def test_what_was_removed_does_not_come_back(output: Output) -> None:
+    edits = next(Path(output.root).glob("edits/*-00001-*"))
+    name = pq.read_table(edits, columns=["id"])["id"][0].as_py()
+    assert remove(output, [name]) == (1, [])
+    expected = counts(output)
+    whole = record(output, "00001-r1").read_bytes()
+    record(output, "00001-r1").write_bytes(b"")
+    (said,) = mended(output)
+    assert "it was a removal" in said and "left as it is" in said
+    record(output, "00001-r1").write_bytes(whole)
+    next(Path(output.root).glob("edits/*-00001-*")).unlink()
+    (said,) = mended(output)
+    assert "left as it is: done again, the chunk would bring back what was removed" in said
+    assert counts(output) == expected
+
+
 def test_damaged_history_is_made_anew(output: Output) -> None:
     replay(output, ())
     sweep(output, load_progress(output))
@@ -167,6 +185,14 @@ def test_files_of_no_chunk_are_told_and_moved_out(output: Output) -> None:
     assert len(mended(output)) == 3
     assert before <= everything(output)
     assert verify(output).warnings == [] and verify(output).problems == []
+
+
+def test_a_damaged_note_of_the_weights_is_made_anew(output: Output) -> None:
+    path = Path(output.root, "_state/model.json")
+    whole = path.read_bytes()
+    path.write_bytes(b"{")
+    (said,) = mended(output)
+    assert "made anew from edits/" in said and path.read_bytes() == whole
 
 
 def test_a_damaged_pin_is_made_anew(output: Output) -> None:

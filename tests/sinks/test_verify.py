@@ -6,10 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.report import collect as collecting
+from pipeline.report.collect import collect
+from pipeline.sinks import dead
+from pipeline.sinks import verify as verifying
+from pipeline.sinks.commits import load_progress, read_commits
 from pipeline.sinks.output import Output
 from pipeline.sinks.part import write_part
+from pipeline.sinks.sweep import sweep
 from pipeline.sinks.verify import verify
 from tests.sinks.tables import chunk_table, made, run_config
+from tests.sinks.test_replay import replay
 
 
 @pytest.fixture
@@ -87,6 +94,23 @@ def test_an_unfinished_run_is_only_a_warning(output: Output) -> None:
     *orphans, unfinished = found.warnings
     assert unfinished == "a: not finished"
     assert len(orphans) == 3 and all("has no record" in warning for warning in orphans)
+
+
+def test_a_replay_that_commits_meanwhile_is_no_damage(
+    output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`verify` and `report` read a record; then a replay supersedes it and sweeps its letters."""
+    before = list(read_commits(output))
+    replay(output, ())
+    sweep(output, load_progress(output))
+    for module in (verifying, collecting, dead):
+        monkeypatch.setattr(module, "read_commits", lambda *_: iter(before))
+    found = verify(output)
+    assert (found.problems, found.warnings) == ([], [])
+    assert (found.planned, found.written) == (18, 18)
+    told: list[str] = []
+    collect(output, 4, told)
+    assert list(dead.read(output, told)) == [] and told == []
 
 
 def test_an_id_that_names_two_rows_of_a_shard_is_told(output: Output) -> None:
