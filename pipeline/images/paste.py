@@ -62,21 +62,26 @@ def paste_back(
     alpha = _feathered(Image.fromarray(_grid(mask_hw)), size, part, ramp)
     if opacity is not None:
         alpha = np.where(opacity[part] > 0, alpha, np.uint8(0))
-    mask = np.zeros(original.shape[:2], np.uint8)
-    mask[part] = np.where(alpha > 0, np.uint8(255), np.uint8(0))
+    mask = _whole(alpha, part, size)
     if mode == "none":
         return _everywhere(original, edited_3HW, opacity), mask
     if mode == "feather":
         new = partial(_enlarged, Image.fromarray(to_rgb(edited_3HW)), size, opacity)
     else:
         seen_3HW = _seen(original, edited_3HW, opacity) if seen_3HW is None else seen_3HW
-        share = _shares(part, size)
-        new = partial(_fit(seen_3HW, edited_3HW, mask_hw, opacity, share).applied, original)
+        fit = _fit(seen_3HW, edited_3HW, mask_hw, opacity, _shares(part, size))
+        new = partial(fit.applied, original)
     return _composite(original, part, alpha, new), mask
 
 
 def _grid(mask_hw: Tensor) -> Plane:
     return np.asarray((mask_hw.cpu().float().clamp(0, 1) * 255).round().byte().numpy())
+
+
+def _whole(alpha: Plane, part: Part, size: tuple[int, int]) -> Plane:
+    mask = np.zeros(size[::-1], np.uint8)
+    mask[part] = np.where(alpha > 0, np.uint8(255), np.uint8(0))
+    return mask
 
 
 def _part(grid: Plane, size: tuple[int, int], ramp: float) -> Part:

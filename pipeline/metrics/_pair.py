@@ -76,11 +76,7 @@ class Pair:
         """
         rows, columns = self.box
         height, width = rows.stop - rows.start, columns.stop - columns.start
-        if height * width > SAMPLE:
-            drawn = np.random.default_rng(0).integers(0, height * width, SAMPLE)
-        else:
-            drawn = np.arange(height * width)
-        y, x = np.divmod(drawn, max(1, width))
+        y, x = np.divmod(_drawn(height * width), max(1, width))
         y, x = y + rows.start, x + columns.start
         inside = self.mask[y, x] > 0
         at = y[inside], x[inside]
@@ -118,6 +114,12 @@ class Pair:
     def bands(self) -> Iterator[Region]:
         """Both pictures whole, some rows at a time."""
         return self._bands((slice(0, self.mask.shape[0]), slice(0, self.mask.shape[1])))
+
+
+def _drawn(count: int) -> NDArray[np.int64]:
+    if count <= SAMPLE:
+        return np.arange(count)
+    return np.random.default_rng(0).integers(0, count, SAMPLE)
 
 
 def _box(mask: Plane) -> Region:
