@@ -67,12 +67,12 @@ def writing(output: Output) -> Iterator[Output]:
     heart = threading.Thread(target=_renew, args=(output, number, lease, stop), daemon=True)
     heart.start()
     try:
-        yield replace(output, lease=number)
+        yield replace(output, lease=number, writer=lease.writer)
     finally:
         stop.set()
         heart.join()
         with suppress(Exception):  # it runs out by itself
-            _put(output, number, replace(lease, released=True))
+            _put_own(output, number, replace(lease, released=True))
 
 
 def check_held(output: Output) -> None:
@@ -80,7 +80,8 @@ def check_held(output: Output) -> None:
     if output.lease is None:
         return
     highest = max(_numbers(output), default=0)
-    if highest != output.lease:
+    # The folder may have been removed and begun anew, and its numbers with it.
+    if highest != output.lease or not _is_own(output, highest, output.writer):
         by = _who(_read(output, highest), highest) if highest else "its lease was removed"
         raise RunError(f"{output.path}: taken over by another run ({by}); this one stops")
 
@@ -109,11 +110,20 @@ def _take(output: Output) -> tuple[int, Lease]:
 def _renew(output: Output, number: int, lease: Lease, stop: threading.Event) -> None:
     while not stop.wait(TTL / 4):
         with suppress(Exception):  # the next beat tries again; the tasks check for themselves
-            _put(output, number, lease)
+            _put_own(output, number, lease)
 
 
-def _put(output: Output, number: int, lease: Lease) -> None:
-    storage.put(output.fs, _path(output, number), lease.to_bytes())
+def _put_own(output: Output, number: int, lease: Lease) -> None:
+    if _is_own(output, number, lease.writer):
+        storage.put(output.fs, _path(output, number), lease.to_bytes())
+
+
+def _is_own(output: Output, number: int, writer: str) -> bool:
+    try:
+        lease = _read(output, number)
+    except FileNotFoundError:
+        return False
+    return lease is not None and lease.writer == writer
 
 
 def _read(output: Output, number: int) -> Lease | None:
