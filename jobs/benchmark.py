@@ -9,6 +9,7 @@ python jobs/benchmark.py pipeline   a whole run on Ray against the bare engine
 python jobs/benchmark.py io         reading and writing against img2dataset and webdataset
 python jobs/benchmark.py scaling    1, 2, 4, 8 actors whose device is a fixed sleep
 python jobs/benchmark.py memory     the memory of a run on N images and on 4 N
+python jobs/benchmark.py photos     CPU and bytes of a large JPEG's edits, outside of the model
 python jobs/benchmark.py resume     the state of a run of 400 million rows
 """
 
@@ -134,6 +135,19 @@ def memory(
     import benchmark_memory
 
     show(benchmark_memory.measure(images, side, chunk_rows), json_file)
+
+
+@app.command()
+def photos(
+    sides: Annotated[str, typer.Option(help="Of square photos, pixels.")] = "512,1600,3000,6000",
+    targets: Annotated[int, typer.Option(help="Edits of a photo.", min=1)] = 8,
+    rounds: Annotated[int, typer.Option(help="Each time is the median of so many.", min=1)] = 3,
+    json_file: JsonFile = None,
+) -> None:
+    """CPU seconds an edit by step outside of the model, and bytes written over the source's."""
+    import benchmark_photos
+
+    show(benchmark_photos.measure(_numbers(sides), targets, rounds), json_file)
 
 
 @app.command()

@@ -52,7 +52,7 @@ def measure(images: int, side: int, img2dataset: str) -> dict[str, Any]:
 
 
 def _elsewhere(config: Any, path: Path) -> Any:
-    return config.output.model_copy(update={"path": str(path)})
+    return config.output.model_copy(update={"path": str(path), "image_format": "png"})
 
 
 def _ours(config: Any) -> None:

@@ -5,7 +5,7 @@ Shapes: H W the photo's sides, h w those of the grid on which photo and edit are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,14 +143,22 @@ def _mapped(maps: Floats, planes: Pixels, share: int, first: int) -> list[Floats
     levels = planes.astype(np.float32)
     levels *= np.float32(1 / 255)
     values = [np.empty_like(levels[0]) for _ in maps]
-    for row, top in enumerate(range(first, planes.shape[1], share)):
-        rows = slice(max(0, top), top + share)
-        for value, (red, green, blue, constant) in zip(values, maps[:, :, row], strict=True):
+    for rows, group in _groups(maps, planes.shape[1], share, first):
+        for value, (red, green, blue, constant) in zip(values, group, strict=True):
             made = np.multiply(levels[0, rows], red, out=value[rows])
             made += levels[1, rows] * green
             made += levels[2, rows] * blue
             made += constant
     return values
+
+
+def _groups(maps: Floats, height: int, share: int, first: int) -> Iterator[tuple[slice, Floats]]:
+    """Rows, and the maps that serve them: (4, 4, W'), or (4, 4, H', W') of all where none share."""
+    if share == 1:
+        yield slice(height), maps
+        return
+    for row, top in enumerate(range(first, height, share)):
+        yield slice(max(0, top), top + share), maps[:, :, row]
 
 
 def _relit(planes: Pixels, edit: Sequence[Pixels], shift: Floats) -> Pixels:

@@ -9,7 +9,10 @@ from __future__ import annotations
 import copy
 import io
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -122,21 +125,34 @@ class Blocks:
             setattr(dct, name, ours)
 
 
-def _read(data: bytes) -> Any:
+@cache
+def _jpeglib() -> Any:
     import jpeglib
 
-    with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
+    jpeglib.version.set("turbo210")  # of the libraries it brings, the fastest at Huffman codes
+    return jpeglib
+
+
+def _read(data: bytes) -> Any:
+    with tempfile.NamedTemporaryFile(suffix=".jpg") as file, _told("read"):
         file.write(data)
         file.flush()
-        try:
-            dct = jpeglib.read_dct(file.name)
-            dct.load()
-        except OSError as error:
-            raise CannotCopy("its coefficients cannot be read") from error
+        dct = _jpeglib().read_dct(file.name)
+        dct.load()
     return dct
 
 
 def _written(dct: Any) -> bytes:
-    with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
+    with tempfile.NamedTemporaryFile(suffix=".jpg") as file, _told("written"):
         dct.write_dct(file.name, flags=["+OPTIMIZE_CODING"])
         return Path(file.name).read_bytes()
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:  # the system's: a full disk, say
+            raise
+        raise CannotCopy(f"its coefficients cannot be {what}") from error

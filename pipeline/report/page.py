@@ -18,6 +18,7 @@ from pipeline.report.collect import Row, Summary, collect
 from pipeline.report.distribution import Bin, Distribution
 from pipeline.report.pictures import data_uri, overlay, thumbnail
 from pipeline.report.texts import Piece, figure, flat, word_changes, words
+from pipeline.sinks import layout
 from pipeline.sinks.output import Output
 from pipeline.storage import explained, put
 
@@ -72,10 +73,10 @@ def write_report(output: Output, problems: list[str] | None = None) -> str:
     where the folder can't be written.
     """
     page = render(collect(output, GALLERY, problems), output)
-    path = f"{output.path}/report.html"
+    path = f"{output.path}/{layout.REPORT}"
     with explained(path, "write the report"):
         # A path that is not UTF-8 stands in the title.
-        put(output.fs, f"{output.root}/report.html", page.encode(errors="replace"))
+        put(output.fs, f"{output.root}/{layout.REPORT}", page.encode(errors="replace"))
     return path
 
 

@@ -24,6 +24,7 @@ STATE = "_state"
 RUN = f"{STATE}/run.json"
 COMMITS = f"{STATE}/commits"
 MODEL = f"{STATE}/model.json"
+REPORT = "report.html"
 SHARDS = f"{STATE}/shards"
 PARTS = {"edits": "parquet", "webdataset": "tar", "dead": "parquet"}
 """Folder of each kind of part → its extension."""

@@ -19,6 +19,8 @@ from pipeline.sinks.card import Counts, card
 from pipeline.sinks.commits import Commit, PartFile, read_commits
 from pipeline.sinks.output import Output
 
+Tar = tuple[str, int, int]
+"""Name, samples, bytes."""
 CARD = "README.md"
 MARK = f"{layout.STATE}/unpublished"
 """There while the card and the index may not say what is committed."""
@@ -63,10 +65,11 @@ def publish(output: Output) -> None:
 
     Reads every commit record. Raises RunError where one is damaged or nothing can be written.
     """
-    counts, tars = Counts(), []
+    counts = Counts()
+    tars: list[Tar] = []
     for commit in read_commits(output):
         _count(counts, commit)
-        tars += commit.files_of("webdataset")
+        tars += [_tar(file) for file in commit.files_of("webdataset")]
     files = {"dead": dead.encode(parquet.no_rows(output), output)}
     files["edits"] = parquet.encode_edits(parquet.no_rows(output), output)
     schemas = {kind: pq.read_schema(BytesIO(data)) for kind, data in files.items()}
@@ -75,7 +78,7 @@ def publish(output: Output) -> None:
             if kind == "dead" or "parquet" in output.formats:
                 storage.put(output.fs, f"{output.root}/{kind}/schema.parquet", data)
         if "webdataset" in output.formats:
-            _index(output, sorted(tars, key=lambda file: file.path))
+            _index(output, sorted(tars))
         page = card(output, counts, schemas).encode()
         storage.put(output.fs, f"{output.root}/{CARD}", page)
         storage.remove(output.fs, f"{output.root}/{MARK}")
@@ -89,11 +92,14 @@ def _count(counts: Counts, commit: Commit) -> None:
         counts.dead_by_kind[reason] = counts.dead_by_kind.get(reason, 0) + count
 
 
-def _index(output: Output, tars: list[PartFile]) -> None:
-    named = [(file.path.rpartition("/")[2], file) for file in tars]
-    shards = [{"url": n, "nsamples": file.rows, "filesize": file.bytes} for n, file in named]
+def _tar(file: PartFile) -> Tar:
+    return file.path.rpartition("/")[2], file.rows, file.bytes
+
+
+def _index(output: Output, tars: list[Tar]) -> None:
+    shards = [{"url": name, "nsamples": rows, "filesize": size} for name, rows, size in tars]
     _put_json(output, "webdataset/index.json", {"wids_version": 1, "shardlist": shards})
-    _put_json(output, "webdataset/sizes.json", {name: file.rows for name, file in named})
+    _put_json(output, "webdataset/sizes.json", {name: rows for name, rows, _ in tars})
 
 
 def _put_json(output: Output, path: str, content: Any) -> None:

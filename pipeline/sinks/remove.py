@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from pipeline import storage
 from pipeline.errors import RunError
-from pipeline.sinks import dead, parquet, webdataset
+from pipeline.sinks import dead, layout, parquet, webdataset
 from pipeline.sinks.commits import (
     Commit,
     PartFile,
@@ -41,8 +41,8 @@ _WITHOUT = {
 def remove(output: Output, ids: Collection[str]) -> tuple[int, list[str]]:
     """(rows removed now, those of `ids` that are not there nor were removed before).
 
-    Takes the lease; ends with a sweep, so that no removed picture stays on the disk. Raises
-    UsageError where a run is writing there.
+    Takes the lease; ends with a sweep, so that no removed picture stays on the disk, in the report
+    neither. Raises UsageError where a run is writing there.
     """
     wanted = frozenset(ids)
     known: set[str] = set()
@@ -92,6 +92,8 @@ def _commit_without(output: Output, before: Commit, ids: frozenset[str]) -> None
         "files": files,
     }
     check_held(output)
+    # Its gallery may show them; `diffedit report` makes it anew.
+    storage.remove(output.fs, f"{output.root}/{layout.REPORT}")
     if not create_commit(output, before.model_copy(update=change)):
         raise RunError(f"{output.path}: another writer changed a chunk; this one stops")
 

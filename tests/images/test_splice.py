@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.demo.scenes import Scene
+from pipeline.errors import RowError
 from pipeline.images import jpeg
 from pipeline.images.decode import decode
 from pipeline.images.encode import Encoded, encode_edited
@@ -107,6 +108,32 @@ def test_any_size_and_mask(width: int, height: int, subsampling: int, seed: int)
     assert np.array_equal(decode(file.data, LIMIT).rgb[outside], source.rgb[outside])
     assert (file.mask[mask > 0] == 255).all()
     assert (mask.any() == file.mask.any()) and set(np.unique(file.mask)) <= {0, 255}
+
+
+DAMAGEABLE = [photo((77, 61), **options) for options in KINDS[:5]]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(DAMAGEABLE),
+    st.lists(st.tuples(st.integers(0, 6000), st.integers(0, 255)), min_size=1, max_size=3),
+)
+def test_of_a_damaged_jpeg_what_is_seen_is_kept_or_told(
+    data: bytes, damage: list[tuple[int, int]]
+) -> None:
+    broken = bytearray(data)
+    for at, value in damage:
+        broken[2 + at % (len(broken) - 2)] = value
+    try:
+        size = decode(bytes(broken), LIMIT).size
+    except RowError:
+        return
+    source, _, file = edited(bytes(broken), disc(size, (30, 30), 12))
+    assert file.encoding == "copied" or file.encoding.startswith("fresh: ")
+    found, outside = decode(file.data, LIMIT), file.mask == 0
+    assert found.size == source.size
+    if file.encoding == "copied":
+        assert np.array_equal(found.rgb[outside], source.rgb[outside])
 
 
 def test_the_file_is_about_as_large() -> None:

@@ -72,3 +72,11 @@ def test_help_names_every_mode(monkeypatch: pytest.MonkeyPatch) -> None:
     said = CliRunner().invoke(benchmark.app, ["--help"]).output
     for mode in ("engine", "passes", "startup", "pipeline", "io", "scaling", "memory", "resume"):
         assert f"benchmark.py {mode}" in said
+
+
+def test_photos_tells_each_step_and_the_floor(run: Any) -> None:
+    (row,) = run("photos", "--sides", "320", "--targets", "2", "--rounds", "1")["rows"]
+    steps = ("decode", "to model", "blocks", "paste back", "encode", "mask", "scores")
+    assert row["all"] == pytest.approx(sum(row[step] for step in steps))
+    assert row["all / floor"] == pytest.approx(row["all"] / row["floor"])
+    assert 0.3 < row["bytes / source's"] < 1.3

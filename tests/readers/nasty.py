@@ -80,10 +80,14 @@ def make(path: Path, place: str, scores: Sequence[str] = SCORES, **output: Any) 
 def _image(shard: str, number: int, chunk: int, ordinal: int) -> list[Row]:
     late = number == 1
     colour = (20 * ordinal, 100, 200 * number)
+    kind = KINDS[(ordinal + number) % len(KINDS)]
+    # Beyond what a writer of Parquet takes into a dictionary by itself; decoders stop before it.
+    padding = bytes(range(256)) * 8192 if ordinal == 9 and kind == "PNG" else b""
     here: Row = {
         "key": KEYS[ordinal],
         "planned": 2,
-        "image": picture(colour, kind=KINDS[(ordinal + number) % len(KINDS)]),
+        "image": picture(colour, kind=kind) + padding,
+        "edited": picture(colour[::-1], kind=kind if kind in ("JPEG", "WEBP") else "PNG"),
         "caption": f"a mug, number {ordinal} «ü»" if late else None,
         "columns": json.dumps({"sku": ordinal, "note": "late" if late else None}) if late else None,
         "encoding_ratio": 0.8 if ordinal % 2 else 0.7,

@@ -16,6 +16,7 @@ from PIL import Image
 from pipeline.sinks.webdataset import rows as samples
 from tests.readers.nasty import Made
 
+FORMATS = {"JPEG": "jpg", "JPEG2000": "jp2"}
 MEMBERS = {"source.jpg", "mask.png", "json", "txt", "jpg"}
 
 
@@ -34,9 +35,9 @@ def check(found: Iterable[Mapping[str, Any]], made: Made) -> None:
             assert said[name] == (wanted[name] or "")
         for name in ("shard", "key", "edit", "source_prompt", "seed", "encoding_ratio"):
             assert said[name] == wanted[name]
-        source = str(Image.open(BytesIO(wanted["image"])).format)
-        extension = {"JPEG": "jpg", "JPEG2000": "jp2"}.get(source, source.lower())
-        assert (said["source_format"], said["edited_format"]) == (extension, "png")
+        for name, data in (("source", wanted["image"]), ("edited", wanted["edited"])):
+            true = str(Image.open(BytesIO(data)).format)
+            assert said[f"{name}_format"] == FORMATS.get(true, true.lower())
 
 
 @pytest.mark.parametrize("workers", [0, 2])

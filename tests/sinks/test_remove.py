@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import RunError
+from pipeline.report import write_report
 from pipeline.report.collect import collect
 from pipeline.sinks import remove as module
 from pipeline.sinks.commits import load_progress, read_commits
@@ -58,6 +59,14 @@ def test_an_edit_leaves_every_format_and_stays_counted(output: Output) -> None:
     summary = collect(output, gallery=9)
     assert summary.adds_up and summary.counts["removed"] == 1 and len(summary.gallery) == 5
     assert "| removed since | 1 |" in Path(output.root, "README.md").read_text()
+
+
+def test_the_report_that_may_show_it_goes_too(output: Output) -> None:
+    write_report(output)
+    assert remove(output, ["nobody"]) == (0, ["nobody"])
+    assert Path(output.root, "report.html").exists()
+    remove(output, [named(output, 0, "blue")])
+    assert not Path(output.root, "report.html").exists()
 
 
 def test_a_dead_letter_goes_with_its_picture(output: Output) -> None:

@@ -1,0 +1,105 @@
+"""What a JPEG's edits cost a CPU outside of the model, step by step, beside what any program pays.
+
+The photo is a drawn scene with grain, the edit its true counterfactual at the model's size,
+recoloured under a round mask that covers 30 % of it. Everything runs in one thread and is timed by
+that thread's CPU clock, so other processes count little.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from pipeline.demo.scenes import Scene
+from pipeline.images.bucket import to_model
+from pipeline.images.decode import decode
+from pipeline.images.encode import encode_edited, encode_mask
+from pipeline.images.original import Original
+from pipeline.images.paste import paste_back
+from pipeline.images.picture import Picture
+from pipeline.stages.score import scored
+
+MODEL_SIDE = 512
+COVERED = 0.3
+GPU_SECONDS = 0.2
+"""What a model takes an edit on a GPU, for the CPUs that keep it busy."""
+SCORES = ("background_psnr", "edit_change")
+
+
+def measure(sides: Sequence[int], targets: int, rounds: int) -> dict[str, Any]:
+    """A row a side: CPU seconds an edit, and bytes written over the source's."""
+    torch.set_num_threads(1)
+    rows = [_row(side, targets, rounds) for side in sides]
+    return {"rows": rows, "targets": targets, "scores": ", ".join(SCORES), "edit": "recolor"}
+
+
+def _row(side: int, targets: int, rounds: int) -> dict[str, Any]:
+    data, edit, mask = _photo(side)
+    photo = decode(data, side * side)
+    seen = to_model(photo.rgb, (MODEL_SIDE, MODEL_SIDE))
+    original = Original(data)
+    pasted, area = paste_back(photo.rgb, edit, mask, "recolor", 0.02, None, seen)
+    picture = Picture(pasted)
+    file = encode_edited(picture, area, original, "source")
+    once = {
+        "decode": lambda: decode(data, side * side),
+        "to model": lambda: to_model(photo.rgb, (MODEL_SIDE, MODEL_SIDE)),
+        "blocks": lambda: Original(data).blocks,
+    }
+    each = {
+        "paste back": lambda: paste_back(photo.rgb, edit, mask, "recolor", 0.02, None, seen),
+        "encode": lambda: encode_edited(picture, area, original, "source"),
+        "mask": lambda: encode_mask(file.mask),
+        "scores": lambda: scored(SCORES, photo, picture, area, file.mask),
+    }
+    spent = {name: _seconds(work, rounds) / targets for name, work in once.items()}
+    spent |= {name: _seconds(work, rounds) for name, work in each.items()}
+    total, floor = sum(spent.values()), _seconds(lambda: _floor(data, targets), rounds) / targets
+    written = len(file.data) + len(encode_mask(file.mask))
+    sums = {"all": total, "floor": floor, "all / floor": total / floor}
+    shares = {"CPUs a GPU": total / GPU_SECONDS, "bytes / source's": written / len(data)}
+    return {"side": side, **spent, **sums, **shares}
+
+
+def _photo(side: int) -> tuple[bytes, torch.Tensor, torch.Tensor]:
+    """A JPEG, its edit (3, h, w) in [-1, 1], and a soft mask (h, w)."""
+    scene = Scene.draw(3)
+    smooth = scene.render(min(side, 750)).resize((side, side), Image.Resampling.BICUBIC)
+    grain = np.random.default_rng(0).integers(-6, 7, (side, side, 3), np.int16)
+    rgb = np.clip(np.asarray(smooth) + grain, 0, 255).astype(np.uint8)
+    sink = io.BytesIO()
+    Image.fromarray(rgb).save(sink, "JPEG", quality=90)
+    edited = scene.edited(colour="blue").render(MODEL_SIDE)
+    axis = torch.linspace(-1, 1, MODEL_SIDE)
+    radius = 2 * math.sqrt(COVERED / math.pi)
+    mask = ((radius - torch.hypot(*torch.meshgrid(axis, axis, indexing="ij"))) * 40 + 0.5).clamp(
+        0, 1
+    )
+    return sink.getvalue(), to_model(np.asarray(edited), (MODEL_SIDE, MODEL_SIDE)), mask
+
+
+def _floor(data: bytes, targets: int) -> None:
+    """Decode once, and encode and write as many JPEGs with the same library."""
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    for _ in range(targets):
+        with tempfile.TemporaryFile() as file:
+            image.save(file, "JPEG", quality=90, optimize=True)
+
+
+def _seconds(work: Callable[[], object], rounds: int) -> float:
+    times = []
+    for _ in range(rounds):
+        begun = time.thread_time()
+        work()
+        times.append(time.thread_time() - begun)
+    return statistics.median(times)
