@@ -202,56 +202,14 @@ def _create_s3(fs: Any, path: str, data: bytes) -> None:
     try:
         fs.pipe_file(path, data, mode="create")
     except OSError as error:
-        if _code(error) == "PreconditionFailed":
+        if error_code(error) == "PreconditionFailed":
             raise FileExistsError(path) from error
         raise
 
 
-def _code(error: OSError) -> str:
+def error_code(error: OSError) -> str:
     """S3's own word for what went wrong."""
     return str(getattr(error.__cause__, "response", {}).get("Error", {}).get("Code", ""))
-
-
-def refuse_overwriting(fs: AbstractFileSystem, folder: str) -> None:
-    """Raises UsageError where a `create` in `folder` does not keep what another made before.
-
-    Two writers could then hold one output, and two attempts at a chunk count.
-    """
-    path = f"{folder}/probe-{uuid.uuid4().hex}"
-    try:
-        first = create(fs, path, b"first")
-        second = create(fs, path, b"second")
-        kept = read(fs, path) == b"first"
-    except OSError as error:
-        if "NotImplemented" not in _code(error):
-            raise
-        first = second = kept = False
-    finally:
-        remove(fs, path)
-    if not first or second or not kept:
-        raise UsageError(
-            f"{folder}: the store there does not keep one of two writers from writing over the "
-            "other (it ignores If-None-Match: *); put output.path on a store with conditional "
-            "writes (AWS S3, Ceph, MinIO) or on a local disk"
-        )
-
-
-def age(fs: AbstractFileSystem, path: str) -> float:
-    """Seconds since the file was written, both ends told by the store's clock, not by ours.
-
-    Raises FileNotFoundError where there is none.
-    """
-    probe = f"{path.rpartition('/')[0]}/now-{uuid.uuid4().hex}"
-    put(fs, probe, b"")
-    try:
-        return _written(fs, probe) - _written(fs, path)
-    finally:
-        remove(fs, probe)
-
-
-def _written(fs: AbstractFileSystem, path: str) -> float:
-    info = retried(lambda: fs.info(path))
-    return float(info["mtime"] if "mtime" in info else info["LastModified"].timestamp())
 
 
 def remove(fs: AbstractFileSystem, path: str) -> None:

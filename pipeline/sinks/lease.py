@@ -26,6 +26,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from fsspec import AbstractFileSystem
+
 from pipeline import storage
 from pipeline.errors import RunError, UsageError
 from pipeline.sinks import layout
@@ -65,12 +67,12 @@ def writing(output: Output) -> Iterator[Output]:
     heart = threading.Thread(target=_renew, args=(output, number, lease, stop), daemon=True)
     heart.start()
     try:
-        yield replace(output, lease=number)
+        yield replace(output, lease=number, writer=lease.writer)
     finally:
         stop.set()
         heart.join()
         with suppress(Exception):  # it runs out by itself
-            _put(output, number, replace(lease, released=True))
+            _put_own(output, number, replace(lease, released=True))
 
 
 def check_held(output: Output) -> None:
@@ -78,7 +80,8 @@ def check_held(output: Output) -> None:
     if output.lease is None:
         return
     highest = max(_numbers(output), default=0)
-    if highest != output.lease:
+    # The folder may have been removed and begun anew, and its numbers with it.
+    if highest != output.lease or not _is_own(output, highest, output.writer):
         by = _who(_read(output, highest), highest) if highest else "its lease was removed"
         raise RunError(f"{output.path}: taken over by another run ({by}); this one stops")
 
@@ -86,7 +89,7 @@ def check_held(output: Output) -> None:
 def _take(output: Output) -> tuple[int, Lease]:
     lease = _own()
     if not _numbers(output):
-        storage.refuse_overwriting(output.fs, f"{output.root}/{FOLDER}")
+        _refuse_overwriting(output.fs, f"{output.root}/{FOLDER}")
     while True:
         numbers = _numbers(output)
         number = max(numbers, default=0)
@@ -107,11 +110,20 @@ def _take(output: Output) -> tuple[int, Lease]:
 def _renew(output: Output, number: int, lease: Lease, stop: threading.Event) -> None:
     while not stop.wait(TTL / 4):
         with suppress(Exception):  # the next beat tries again; the tasks check for themselves
-            _put(output, number, lease)
+            _put_own(output, number, lease)
 
 
-def _put(output: Output, number: int, lease: Lease) -> None:
-    storage.put(output.fs, _path(output, number), lease.to_bytes())
+def _put_own(output: Output, number: int, lease: Lease) -> None:
+    if _is_own(output, number, lease.writer):
+        storage.put(output.fs, _path(output, number), lease.to_bytes())
+
+
+def _is_own(output: Output, number: int, writer: str) -> bool:
+    try:
+        lease = _read(output, number)
+    except FileNotFoundError:
+        return False
+    return lease is not None and lease.writer == writer
 
 
 def _read(output: Output, number: int) -> Lease | None:
@@ -153,7 +165,7 @@ def _refuse_held(output: Output, number: int, though_over: bool = False) -> None
         lease = _read(output, number)
         if not though_over and lease and (lease.released or _gone(lease)):
             return
-        left = TTL - storage.age(output.fs, _path(output, number))
+        left = TTL - _age(output.fs, _path(output, number))
     except FileNotFoundError:
         return  # tidied away by who took the next
     if left < 0 and not though_over:
@@ -162,6 +174,48 @@ def _refuse_held(output: Output, number: int, though_over: bool = False) -> None
         f"{output.path}: another run is writing there ({_who(lease, number)}); "
         f"wait for it, or {max(1, round(left))} s if it is dead"
     )
+
+
+def _refuse_overwriting(fs: AbstractFileSystem, folder: str) -> None:
+    """Raises UsageError where a `create` in `folder` does not keep what another made before.
+
+    Two writers could then hold one output, and two attempts at a chunk count.
+    """
+    path = f"{folder}/probe-{uuid.uuid4().hex}"
+    try:
+        first = storage.create(fs, path, b"first")
+        second = storage.create(fs, path, b"second")
+        kept = storage.read(fs, path) == b"first"
+    except OSError as error:
+        if "NotImplemented" not in storage.error_code(error):
+            raise
+        first = second = kept = False
+    finally:
+        storage.remove(fs, path)
+    if not first or second or not kept:
+        raise UsageError(
+            f"{folder}: the store there does not keep one of two writers from writing over the "
+            "other (it ignores If-None-Match: *); put output.path on a store with conditional "
+            "writes (AWS S3, Ceph, MinIO) or on a local disk"
+        )
+
+
+def _age(fs: AbstractFileSystem, path: str) -> float:
+    """Seconds since the file was written, both ends told by the store's clock, not by ours.
+
+    Raises FileNotFoundError where there is none.
+    """
+    probe = f"{path.rpartition('/')[0]}/now-{uuid.uuid4().hex}"
+    storage.put(fs, probe, b"")
+    try:
+        return _written(fs, probe) - _written(fs, path)
+    finally:
+        storage.remove(fs, probe)
+
+
+def _written(fs: AbstractFileSystem, path: str) -> float:
+    info = storage.retried(lambda: fs.info(path))
+    return float(info["mtime"] if "mtime" in info else info["LastModified"].timestamp())
 
 
 def _who(lease: Lease | None, number: int) -> str:

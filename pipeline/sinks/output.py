@@ -38,6 +38,7 @@ class Output:
     run: str  # 8 hex digits of where the input lies and the settings: part of every name
     how: Mapping[str, Any] = field(default_factory=dict)  # settings that a replay keeps, by section
     lease: int | None = None  # number of the lease that the run holds, see `lease.py`
+    writer: str = ""  # and the word in it that is this run's alone
 
     @property
     def fs(self) -> AbstractFileSystem:

@@ -45,14 +45,15 @@ def write_part(output: Output, table: pa.Table, before: Commit | None = None) ->
         if committed:
             check_held(output)  # who was taken over need not go on
             return _theirs(output, committed, before)
-        pin(output, chunk)
-        pin_model(output, table["weights"].to_pylist())
         commit = _written(output, chunk, name, table, before)
         seconds = {k: round(v, 3) for k, v in asdict(spent).items()}
         commit = commit.model_copy(update={**seconds, "passed_over": PassedOver.of(table)})
         commit = merged(before, commit) if before else commit
         try:
             check_held(output)
+            # Not before: who was taken over ties nothing to anything.
+            pin(output, chunk)
+            pin_model(output, table["weights"].to_pylist())
         except RunError:
             _remove(output, commit, before)
             raise

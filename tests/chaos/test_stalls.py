@@ -79,7 +79,7 @@ def judge(out: Path, before: dict[str, bytes]) -> None:
 
 
 # It looked for a record and has written nothing; its files are written; the lease was its own.
-@pytest.mark.parametrize("point", ["pin", "check_held", "create_commit"])
+@pytest.mark.parametrize("point", ["_written", "check_held", "create_commit"])
 def test_a_run_that_wakes_after_another_did_all_harms_nothing(
     command: list[str], tmp_path: Path, point: str
 ) -> None:

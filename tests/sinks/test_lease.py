@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -209,3 +210,18 @@ def test_create_of_one_name_has_one_winner(tmp_path: Path) -> None:
         won = list(pool.map(lambda n: storage.create(fs, f"{root}/x", str(n).encode()), range(16)))
     assert sum(won) == 1 and storage.read(fs, f"{root}/x") == str(won.index(True)).encode()
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_run_that_wakes_in_a_folder_begun_anew_commits_nothing(output: Output) -> None:
+    with writing(output) as old:
+        shutil.rmtree(output.root)
+        anew = made(run_config(output.path, run={"seed": 7}))
+        with writing(anew) as new:
+            assert new.lease == old.lease == 1
+            with pytest.raises(RunError, match="taken over by another run"):
+                write_part(old, chunk_table("a", 0))
+            write_part(new, chunk_table("a", 0))
+            held = Path(leases._path(new, 1)).read_bytes()
+    assert b'"released": true' not in held
+    (commit,) = read_commits(output)
+    assert commit.fingerprint == anew.fingerprint
