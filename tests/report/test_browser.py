@@ -38,7 +38,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The opened page of an output with harmless and evil rows; `page.told` is what it said."""
     from playwright.sync_api import sync_playwright
 
-    rows = [edit(n) for n in range(4)] + [edit(4, **EVIL), dead(5, error_message=SCRIPT, **EVIL)]
+    other = {**EVIL, "key": EVIL["key"] + "2"}
+    rows = [edit(n) for n in range(4)] + [edit(4, **EVIL), dead(5, error_message=SCRIPT, **other)]
     path = write_report(write_output(tmp_path_factory.mktemp("out"), [rows]))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
