@@ -81,9 +81,16 @@ def write_input(folder: Path, records: Sequence[Record]) -> None:
 
 
 def config(
-    raw: Mapping[str, Any], overrides: Sequence[str], source: Path, output: Path, paste: str | None
+    raw: Mapping[str, Any],
+    name: str,
+    overrides: Sequence[str],
+    source: Path,
+    output: Path,
+    paste: str | None,
 ) -> RunConfig:
-    """The run that edits `source` with the model and settings of `raw`. Raises UsageError.
+    """The run that edits `source` with the settings of `raw`, of the file `name`.
+
+    Raises UsageError.
 
     Whatever `raw` says of input, prompts, output and check is replaced.
     """
@@ -96,7 +103,7 @@ def config(
     }
     whole.setdefault("model", {"type": "stable_diffusion", "path": "demo"})
     ways = [] if paste is None else [f"edit.paste_back={paste}"]
-    return parse(whole, "config", [*overrides, *ways])
+    return parse(whole, name, [*overrides, *ways])
 
 
 def _shared(record: Record) -> tuple[str, str, bool]:

@@ -34,6 +34,7 @@ class Job:
     output: Path
     place: Place = field(default_factory=Place)
     settings: Mapping[str, Any] = field(default_factory=dict)  # a config file's content
+    config: str = "config"  # that file's name
     overrides: Sequence[str] = ()
     weights: Mapping[str, str] = field(default_factory=dict)  # role → folder, file or id
     rows: int | None = None
@@ -63,7 +64,7 @@ class Job:
         overrides = list(config[1:] if file else config)
         named = dict(_named(weight) for weight in weights)
         place = Place(data, side)
-        return cls(protocol, output, place, settings, overrides, named, **more)
+        return cls(protocol, output, place, settings, file or "config", overrides, named, **more)
 
 
 def evaluate(job: Job, edit: Edit, track: Track = lambda items, total, what: items) -> str:
@@ -116,7 +117,7 @@ def _load(
             networks[role] = chosen.networks[role].load(place, device)
         except MissingWeights as error:
             missing[role] = str(error)
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
+        except Exception as error:  # each library's own kinds, of whatever lies in the folder
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             missing[role] = f"{role}: {place}: cannot load it: {reason}"
     _refuse(missing, strict)
@@ -181,7 +182,8 @@ def _reference_rows(
 
 def _config(job: Job, way: str | None) -> RunConfig:
     folder = job.output / f"edits-{way}"
-    return _edits.config(job.settings, job.overrides, job.output / "input", folder, way)
+    raw = dict(job.settings)
+    return _edits.config(raw, job.config, job.overrides, job.output / "input", folder, way)
 
 
 def _write(

@@ -16,8 +16,9 @@ from PIL import Image
 from pipeline.demo.scores import interval
 from pipeline.errors import RowError
 from pipeline.evaluation._edits import Edit, Edits
-from pipeline.evaluation._protocol import Item, Protocol
+from pipeline.evaluation._protocol import Column, Item, Protocol
 from pipeline.evaluation._record import Pixels, Record, Region, bright, seen
+from pipeline.stages.guard import guarded
 
 BATCH = 16
 Networks = Mapping[str, Any]
@@ -55,6 +56,7 @@ class Scored:
     groups: dict[str, str] = field(default_factory=dict)  # record id → group
     of_set: Values = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)  # column: why → edits
 
     def cells(self, protocol: Protocol, group: str | None = None) -> dict[str, Cell]:
         """Column → cell, over all edits or one group's; a column that was not computed lacks."""
@@ -86,7 +88,8 @@ def score(
     found = track(edits.read(records), len(records), f"scoring {edits.label}")
     items = (item for edit in found if (item := _item(protocol, edit, counted)) is not None)
     while batch := list(islice(items, BATCH)):
-        for item, values in zip(batch, _values(protocol, batch, networks), strict=True):
+        rows = _values(protocol, batch, networks, scored.failed)
+        for item, values in zip(batch, rows, strict=True):
             scored.values[item.record.id] = values
             scored.groups[item.record.id] = item.record.group
     scored.lost = edits.lost + counted
@@ -94,17 +97,28 @@ def score(
     return scored
 
 
-def _values(protocol: Protocol, items: Sequence[Item], networks: Networks) -> list[Values]:
+def _values(
+    protocol: Protocol, items: Sequence[Item], networks: Networks, failed: Counter[str]
+) -> list[Values]:
     rows: list[Values] = [{} for _ in items]
     for column in protocol.columns:
         if column.needs and column.needs not in networks:
             continue
-        found = column.measure(items, networks.get(column.needs))
-        for row, value in zip(rows, found, strict=True):
-            row[column.name] = float(value)
+        for row, value in zip(rows, _measured(column, items, networks), strict=True):
+            if isinstance(value, RowError):
+                failed[f"{column.name}: {value.message}"] += 1
+            row[column.name] = math.nan if isinstance(value, RowError) else float(value)
     for row in rows:
         row |= {c.name: c.combine(row) for c in protocol.combined if row.keys() >= set(c.of)}
     return rows
+
+
+def _measured(
+    column: Column, items: Sequence[Item], networks: Networks
+) -> Sequence[float | RowError]:
+    """A value each; what makes a network fail (a tiny picture, too large a batch) fails alone."""
+    network = networks.get(column.needs)
+    return guarded(items, lambda some: column.measure(some, network))
 
 
 def _set_values(

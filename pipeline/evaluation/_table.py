@@ -106,6 +106,8 @@ def _counted(protocol: Protocol, rows: Sequence[Scored]) -> list[str]:
                     f"- {row.edits.label}, {name}: left out {cell.nan} undefined (NaN) and "
                     f"{cell.inf} infinite of {cell.count + cell.nan + cell.inf}"
                 )
+        for why, count in row.failed.most_common():
+            lines.append(f"- {row.edits.label}, {count} not computed: {why}")
         for kind, count in row.lost.most_common():
             lines.append(f"- {row.edits.label}: {count} not edited: {kind}")
     return lines
@@ -153,6 +155,7 @@ def _row(protocol: Protocol, row: Scored) -> dict[str, Any]:
         "edits": len(row.values),
         "dead": row.lost.total(),
         "dead_by_kind": dict(row.lost),
+        "failed": dict(row.failed),
         "all": _plain(row.cells(protocol)),
         "groups": {group: _plain(row.cells(protocol, group)) for group in groups},
     }

@@ -38,7 +38,8 @@ def bench(tiny_model: Path, judges: dict[str, str], tmp_path: Path) -> Callable[
         weights = {r: p for r, p in judges.items() if r in protocol(name).networks}
         settings = {**QUICK, "model": {"type": "stable_diffusion", "path": str(tiny_model)}}
         place = Place(data, more.pop("side", 64))
-        job = Job(name, output, place, settings, (), {**weights, **more.pop("weights", {})}, **more)
+        weights |= more.pop("weights", {})
+        job = Job(name, output, place, settings, weights=weights, **more)
         evaluate(job, lambda c: run(c, local=local, verbose=False, watch=lambda _: None))
         return json.loads((output / "metrics.json").read_text())
 

@@ -82,3 +82,23 @@ def test_a_lost_edit_is_counted(tmp_path) -> None:
     scored = score(scenes.PROTOCOL, records, edits, {}, lambda found, *_: found)
     assert list(scored.values) == [records[0].id]
     assert dict(scored.lost) == {"no picture in the folder": 1, "not_an_image": 1}
+
+
+def test_what_makes_a_score_fail_fails_alone(tmp_path) -> None:
+    from pipeline.evaluation._protocol import Column, Protocol
+
+    def sensitive(items, _):
+        if any(item.record.id == "1000000-object" for item in items):
+            raise RuntimeError("too small")
+        return [1.0] * len(items)
+
+    records = list(islice(scenes.records(Place(side=64)), 3))
+    for record in records:
+        (tmp_path / f"{record.id}.png").write_bytes(record.source())
+    column = Column("x", sensitive, "")
+    protocol = Protocol("own reading", "", scenes.records, (column,), "", "x")
+    edits = Edits("given", "", tmp_path, ours=False)
+    scored = score(protocol, records, edits, {}, lambda found, *_: found)
+    assert scored.cells(protocol)["x"].count == 2
+    assert scored.cells(protocol)["x"].nan == 1
+    assert dict(scored.failed) == {"x: RuntimeError: too small": 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -225,3 +226,20 @@ def test_missing_weights_are_told_in_one_line(tmp_path, monkeypatch) -> None:
             call()
         assert "\n" not in str(said.value)
     assert "--weights lpips=FILE" in str(said.value)
+
+
+def test_a_folder_of_another_network_is_refused(tmp_path, clip_folder, dino_folder) -> None:
+    """transformers would draw what is missing at random, and tell numbers all the same."""
+    for judge, folder in ((clip.Clip, dino_folder), (dino.Dino, clip_folder)):
+        with pytest.raises((weights.MissingWeights, ValueError, TypeError)):
+            judge(folder, CPU)
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(clip_folder, tmp_path / "less")
+    state = load_file(tmp_path / "less/model.safetensors")
+    state.pop("visual_projection.weight")
+    save_file(state, tmp_path / "less/model.safetensors", {"format": "pt"})
+    with pytest.raises(
+        weights.MissingWeights, match=r"1 of its weights .* visual_proj"
+    ):
+        clip.Clip(tmp_path / "less", CPU)

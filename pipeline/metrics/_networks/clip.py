@@ -17,6 +17,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize
 
+from pipeline.metrics._networks.weights import loaded
+
 Pixels = NDArray[np.uint8]
 
 
@@ -26,8 +28,7 @@ class Clip:
     def __init__(self, folder: Path, device: torch.device) -> None:
         from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
-        model: Any = CLIPModel.from_pretrained(folder, local_files_only=True)
-        self._model = model.to(device).eval()
+        self._model: Any = loaded(CLIPModel, folder).to(device).eval()
         self._tokenizer = CLIPTokenizer.from_pretrained(folder)
         self._processor = CLIPImageProcessorPil.from_pretrained(folder)
         self._device = device

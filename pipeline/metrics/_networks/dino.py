@@ -16,6 +16,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, interpolate, normalize
 
+from pipeline.metrics._networks.weights import loaded
+
 Pixels = NDArray[np.uint8]
 
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
@@ -33,10 +35,8 @@ class Dino:
 
         config = ViTConfig.from_pretrained(folder)
         config.layer_norm_eps = EPS
-        model: Any = ViTModel.from_pretrained(
-            folder, config=config, add_pooling_layer=False, local_files_only=True
-        )
-        self._model = model.to(device).eval()
+        model = loaded(ViTModel, folder, config=config, add_pooling_layer=False)
+        self._model: Any = model.to(device).eval()
         self._device = device
         self._keys: Tensor
         self._model.layers[-1].attention.k_proj.register_forward_hook(self._keep)

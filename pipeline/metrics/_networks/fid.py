@@ -28,8 +28,8 @@ def inception(weights: Path, features: int, device: torch.device) -> Any:
         )
     except Exception as error:
         raise MissingWeights(
-            "inception: FID needs the packages torch-fidelity and torchvision "
-            f"(pip install torch-fidelity torchvision): {str(error).splitlines()[0]}"
+            "inception: FID needs the packages torch-fidelity and torchvision, and the weights of "
+            f"{URL}: {(str(error).splitlines() or [type(error).__name__])[0]}"
         ) from error
     return fid.to(device)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
-HUB_FILES = ("*.json", "*.txt", "*.safetensors", "pytorch_model.bin")
+SAFE, OLD = "*.safetensors", "pytorch_model.bin"
 
 
 class MissingWeights(Exception):
@@ -42,20 +43,43 @@ def file(role: str, place: str, name: str, url: str) -> Path:
 
 
 def _from_hub(role: str, model: str) -> Path:
+    said = "it has no weights"
+    for weights, local in ((SAFE, True), (OLD, True), (SAFE, False), (OLD, False)):
+        try:
+            found = _snapshot(model, weights, local)
+        except Exception as error:  # each version of the client raises other kinds
+            said = _first_line(error)
+            continue
+        if any(found.glob(weights)):
+            return found
+    raise MissingWeights(
+        f"{role}: {model} is not in the cache and cannot be fetched ({said}); where there is a "
+        f"network run `hf download {model}` and give the folder: --weights {role}=FOLDER"
+    )
+
+
+def _snapshot(model: str, weights: str, local: bool) -> Path:
     from huggingface_hub import snapshot_download
 
-    patterns = list(HUB_FILES)
-    try:
-        return Path(snapshot_download(model, allow_patterns=patterns, local_files_only=True))
-    except Exception:
-        try:
-            return Path(snapshot_download(model, allow_patterns=patterns))
-        except Exception as error:  # each version of the client raises other kinds
-            raise MissingWeights(
-                f"{role}: {model} is not in the cache and cannot be fetched "
-                f"({_first_line(error)}); where there is a network run `hf download {model}` and "
-                f"give the folder: --weights {role}=FOLDER"
-            ) from error
+    patterns = ["*.json", "*.txt", weights]
+    return Path(snapshot_download(model, allow_patterns=patterns, local_files_only=local))
+
+
+def loaded(kind: Any, folder: Path, **options: Any) -> Any:
+    """`kind.from_pretrained(folder)`, every weight of it from the folder.
+
+    Raises MissingWeights where one lacks: transformers would draw it at random.
+    """
+    model, info = kind.from_pretrained(
+        folder, local_files_only=True, output_loading_info=True, **options
+    )
+    lacking = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
+    if lacking:
+        raise MissingWeights(
+            f"{folder} is not a {kind.__name__}: {len(lacking)} of its weights are missing or of "
+            f"another shape, {lacking[0]} among them"
+        )
+    return model
 
 
 def _from_torch(role: str, name: str, url: str) -> Path:
