@@ -121,6 +121,45 @@ def _labels(path: Path) -> NDArray[np.uint8] | None:
         raise UsageError(f"{path}: cannot read it: {error}") from error
 
 
+COLUMNS = (
+    Column(
+        "dino_distance",
+        measures.structure("0..1"),
+        "DINO ViT-B/8 structure distance to the source, unscaled",
+        "lower",
+        1.0,
+        "dino",
+    ),
+    Column(
+        "clip_whole",
+        measures.clip_text,
+        "100 × cosine of the edit and the target prompt, CLIP ViT-L/14",
+        "higher",
+        1e2,
+        "clip",
+    ),
+    Column(
+        "lpips",
+        measures.masked_lpips,
+        "LPIPS (AlexNet) outside of the object",
+        "lower",
+        1.0,
+        "lpips",
+    ),
+    Column(
+        "psnr",
+        measures.each(measures.masked_psnr),
+        "dB outside of the object, over the whole frame",
+    ),
+)
+
+NETWORKS = {
+    "dino": dino_network("facebook/dino-vitb8"),
+    "clip": clip_network("openai/clip-vit-large-patch14"),
+    "lpips": lpips_network("alex"),
+}
+
+
 def protocol(what: str, words: Sequence[str], published: float) -> Protocol:
     """The benchmark of these words; `published` is the ranking's DINO distance."""
     file = f"voc-{what}s.txt"
@@ -129,44 +168,10 @@ def protocol(what: str, words: Sequence[str], published: float) -> Protocol:
         about=f"PASCAL VOC2012 val: every object but people of at least {FLOOR:.0%} of its picture "
         f"gets one other {what}, the words by turns; {file} in the folder replaces them.",
         records=partial(records, words, file),
-        columns=(
-            Column(
-                "dino_distance",
-                measures.structure("0..1"),
-                "DINO ViT-B/8 structure distance to the source, unscaled",
-                "lower",
-                1.0,
-                "dino",
-            ),
-            Column(
-                "clip_whole",
-                measures.clip_text,
-                "100 × cosine of the edit and the target prompt, CLIP ViT-L/14",
-                "higher",
-                1e2,
-                "clip",
-            ),
-            Column(
-                "lpips",
-                measures.masked_lpips,
-                "LPIPS (AlexNet) outside of the object",
-                "lower",
-                1.0,
-                "lpips",
-            ),
-            Column(
-                "psnr",
-                measures.each(measures.masked_psnr),
-                "dB outside of the object, over the whole frame",
-            ),
-        ),
+        columns=COLUMNS,
         comparable="its paper is found: prompts, classes and kind of DINO distance are unknown.",
         ranked_by="dino_distance",
-        networks={
-            "dino": dino_network("facebook/dino-vitb8"),
-            "clip": clip_network("openai/clip-vit-large-patch14"),
-            "lpips": lpips_network("alex"),
-        },
+        networks=NETWORKS,
         published=(
             Published(
                 "DiffEdit as ranked", {"dino_distance": published}, "own reading: not comparable"

@@ -239,7 +239,5 @@ def test_a_folder_of_another_network_is_refused(tmp_path, clip_folder, dino_fold
     state = load_file(tmp_path / "less/model.safetensors")
     state.pop("visual_projection.weight")
     save_file(state, tmp_path / "less/model.safetensors", {"format": "pt"})
-    with pytest.raises(
-        weights.MissingWeights, match=r"1 of its weights .* visual_proj"
-    ):
+    with pytest.raises(weights.MissingWeights, match=r"1 of its weights .* visual_proj"):
         clip.Clip(tmp_path / "less", CPU)
