@@ -72,7 +72,7 @@ def evaluate(job: Job, edit: Edit, track: Track = lambda items, total, what: ite
 
     Raises UsageError, before editing where it can be known by then.
     """
-    chosen = protocol(job.protocol)
+    chosen = protocol(job.protocol).on(job.place)
     places, missing = _find(chosen, job)
     records = _records(chosen, job)
     rows = _rows(job, chosen, records, edit, track)

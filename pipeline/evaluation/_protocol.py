@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -111,6 +111,7 @@ class Protocol:
     ranked_by: str  # the column that says best and worst on the page
     networks: Mapping[str, Network] = field(default_factory=dict)
     published: tuple[Published, ...] = ()
+    lists: tuple[str, ...] = ()  # files that the published rows are of, where siblings are read too
     of_set: tuple[SetColumn, ...] = ()
     combined: tuple[Combined, ...] = ()
     per_row: int = 1  # records of one `--rows`
@@ -118,6 +119,14 @@ class Protocol:
     panel: int | None = None  # side of the last panel of a wide result that is not ours
     paste: tuple[str, ...] = ()  # ways of paste-back beside none and the config's own
     rated: Callable[[Record], Values] | None = None  # people's scores: nothing is edited
+
+    def on(self, place: Place) -> Protocol:
+        """This protocol, without its published rows where `place` names a sibling's file."""
+        data = place.data
+        if not self.lists or data is None or not data.is_file() or data.name in self.lists:
+            return self
+        about = f"{self.about} This is {data.name}: no published row here is of its edits."
+        return replace(self, about=about, published=())
 
     @property
     def an_edit(self) -> tuple[Column | Combined, ...]:

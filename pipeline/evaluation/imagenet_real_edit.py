@@ -3,7 +3,7 @@
 Layout: `ImageNet_real_edit.json` (alibaba/EasyNLP, diffusion/FreePromptEditing/datasets): a list of
 {image_name, soure_prompt, edit_prompt}, the misspelling is theirs; pictures of ImageNet's
 validation set as <wnid>/ILSVRC2012_val_XXXXXXXX.JPEG, or flat as ImageNet ships them. The same
-format: `Car_real_edit.json` (Stanford Cars); give the file as --data, or --data its folder.
+format: `Car_real_edit.json` (Stanford Cars); give that file as --data.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from pipeline.evaluation._record import (
     safe,
 )
 
+FILE = "ImageNet_real_edit.json"
 FOLDERS = ("", "images", "val", "ImageNet", "cars_test", "cars_train")
 
 
 def records(place: Place) -> Iterator[Record]:
     """In the file's order; a picture of several prompts is one picture."""
-    path = place.file("ImageNet_real_edit.json", "Car_real_edit.json")
+    path = place.file(FILE)
     entries = read_json(path)
     if not isinstance(entries, list):
         raise UsageError(f"{path}: expected a list of image_name, soure_prompt, edit_prompt")
@@ -106,5 +107,6 @@ PROTOCOL = Protocol(
     "name; its pictures were squashed to 512×512, DiffEdit's settings are not told.",
     ranked_by="cs",
     networks=NETWORKS,
+    lists=(FILE,),
     published=(Published("DiffEdit (FPE's table)", {"cs": 26.5}, "backbone unpublished"),),
 )

@@ -37,7 +37,7 @@ from pipeline.evaluation._record import (
 )
 
 SIDE = 512
-FILES = ("mapping_file.json", "data/mapping_file.json", "long_mapping_file.json")
+FILES = ("mapping_file.json", "data/mapping_file.json")
 TYPES = (
     "0_random",
     "1_change_object",
@@ -54,7 +54,7 @@ TYPES = (
 
 def records(place: Place) -> Iterator[Record]:
     """In the file's order. Raises UsageError that names the entry."""
-    path = place.file(*FILES, "mapping_file_ti2i_benchmark.json")
+    path = place.file(*FILES)
     entries = read_json(path)
     if not isinstance(entries, dict):
         raise UsageError(f"{path}: expected an object of id → entry")
@@ -223,4 +223,5 @@ PROTOCOL = Protocol(
         _shown("DirectEdit FLUX (own masks)", 17.94, 32.63, 35.45, 25.05, None, 25.39, None),
     ),
     panel=SIDE,
+    lists=FILES,
 )

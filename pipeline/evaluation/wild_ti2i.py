@@ -1,8 +1,9 @@
 """Wild-TI2I (Plug-and-Play, CVPR 2023), real pictures: one picture, several target prompts.
 
 Layout: `wild-ti2i-real.yaml`, a list of {init_img, target_prompts}, beside `data/`; pictures are
-found by their base name, whatever the case. The same format: `imagenetr-ti2i.yaml`, which has a
-source_prompt here and there. Pictures that must be generated first (the fake sets) are refused.
+found by their base name, whatever the case. The same format: `imagenetr-ti2i.yaml` (give it as
+--data), which has a source_prompt here and there. Pictures that must be generated first (the fake
+sets) are refused.
 """
 
 from __future__ import annotations
@@ -16,12 +17,7 @@ from pipeline.evaluation._protocol import Protocol, Published
 from pipeline.evaluation._record import Place, Record, file_bytes, find, need, read_yaml, safe
 from pipeline.evaluation.imagenet_real_edit import COLUMNS, NETWORKS
 
-FILES = (
-    "wild-ti2i-real.yaml",
-    "wild-ti2i/wild-ti2i-real.yaml",
-    "imagenetr-ti2i.yaml",
-    "imagenetr-ti2i/imagenetr-ti2i.yaml",
-)
+FILES = ("wild-ti2i-real.yaml", "wild-ti2i/wild-ti2i-real.yaml")
 
 
 def records(place: Place) -> Iterator[Record]:
@@ -65,5 +61,6 @@ PROTOCOL = Protocol(
     "the target with the empty text, and CDS is not defined.",
     ranked_by="cs",
     networks=NETWORKS,
+    lists=FILES,
     published=(Published("DiffEdit (FPE's table)", {"cs": 26.33}, "backbone unpublished"),),
 )

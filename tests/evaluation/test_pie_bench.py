@@ -62,7 +62,12 @@ def test_siblings(data, tmp_path) -> None:
     ti2i.write_text(json.dumps(entries))
     first = next(pie_bench.records(Place(ti2i)))
     assert (first.mask(), first.source_prompt, first.source() is None) == (None, "", False)
-    assert next(pie_bench.records(Place(tmp_path))).mask() is not None
+    long = Place(tmp_path / "long_mapping_file.json")
+    assert next(pie_bench.records(long)).mask() is not None
+    assert pie_bench.PROTOCOL.on(Place(data / "mapping_file.json")).published
+    assert not pie_bench.PROTOCOL.on(long).published, "PIE's published rows are not of it"
+    with pytest.raises(UsageError, match="none of mapping_file"):
+        list(pie_bench.records(Place(tmp_path)))
     with pytest.raises(UsageError, match="none of mapping_file"):
         list(pie_bench.records(Place(tmp_path / "annotation_images")))
 

@@ -28,6 +28,7 @@ def test_cars_share_a_picture(bench, tmp_path) -> None:
     assert len({r.picture for r in records}) == 1
     found = bench("imagenet_real_edit", data / "Car_real_edit.json")
     assert found["rows"]["feather"]["edits"] == 2
+    assert found["published"] == [], "the published row is ImageNet's"
 
 
 def test_wild(bench, tmp_path) -> None:
