@@ -104,7 +104,8 @@ def _cases(
     ranks: Mapping[str, float],
 ) -> dict[str, Case]:
     cases: dict[str, Case] = {}
-    for row in rows:
+    shown = {row.edits.folder: row for row in reversed(rows)}  # a part of a row shows nothing new
+    for row in (row for row in rows if shown[row.edits.folder] is row):
         for item in items_of(protocol, row.edits, records, set(ranks)):
             name = item.record.id
             if name not in cases:

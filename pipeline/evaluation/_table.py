@@ -90,8 +90,10 @@ def _groups(protocol: Protocol, rows: Sequence[Scored]) -> list[str]:
     lines = ["", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for group in groups:
         for row in rows:
-            cells = row.cells(protocol, group)
             count = sum(each == group for each in row.groups.values())
+            if not count:
+                continue
+            cells = row.cells(protocol, group)
             values = [_cell(cells.get(name)) for name in names]
             lines.append(_line([group, row.edits.label, str(count), *values]))
     return lines
