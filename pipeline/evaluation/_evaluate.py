@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,7 @@ def _write(
     about = {
         "protocol": job.protocol,
         "data": None if job.place.data is None else str(job.place.data),
+        "code_version": version("diffedit-pipeline"),
         "records": len(records),
         "settings": None if job.edits or chosen.rated else _config(job, None).result_settings(),
         "weights": {r: job.weights.get(r, n.default) for r, n in chosen.networks.items()},
