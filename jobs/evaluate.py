@@ -1,4 +1,4 @@
-"""Evaluate as a cluster job: `ray job submit … -- python jobs/evaluate.py --output DIR`."""
+"""Evaluate as a cluster job: `ray job submit … -- python jobs/evaluate.py PROTOCOL …`."""
 
 import sys
 

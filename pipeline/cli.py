@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -17,6 +17,7 @@ from rich.markup import escape
 from pipeline import config as configs
 from pipeline import process
 from pipeline.errors import RunError, UsageError
+from pipeline.evaluation import names as protocols
 
 app = typer.Typer(
     name="diffedit",
@@ -29,12 +30,6 @@ app = typer.Typer(
 )
 console = Console()
 complaints = Console(stderr=True)
-
-
-class Protocol(StrEnum):
-    """Of `evaluate`."""
-
-    scenes = "scenes"
 
 
 ConfigFile = Annotated[Path, typer.Argument(help="YAML config of the run.", metavar="CONFIG")]
@@ -180,31 +175,44 @@ app.add_typer(demo, name="demo")
 
 @app.command()
 def evaluate(
-    output: Annotated[Path, typer.Option(help="Folder for metrics.json and the table.")],
-    protocol: Annotated[Protocol, typer.Option(help="What to measure on.")] = Protocol.scenes,
-    rows: Annotated[int, typer.Option(help="How many held-out scenes.", min=2)] = 24,
-    reference_rows: Annotated[
-        int, typer.Option(help="Scenes for diffusers' own DiffEdit, which is slow.", min=0)
-    ] = 8,
-    model: Annotated[str, typer.Option(help="As model.path in a config.")] = "demo",
+    protocol: Annotated[str, typer.Argument(help=f"One of: {', '.join(protocols())}.")],
+    output: Annotated[Path, typer.Option(help="Folder for edits, scores and tables.")],
+    config: Annotated[list[str] | None, typer.Argument(metavar="[CONFIG] [KEY=VALUE]")] = None,
+    data: Annotated[Path | None, typer.Option(help="The benchmark as downloaded.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Only the first N (scenes: 24).", min=1)] = None,
+    reference_rows: Annotated[int, typer.Option(help="diffusers edits N too.", min=0)] = 0,
+    weights: Annotated[list[str] | None, typer.Option(help="NAME=PLACE of a network.")] = None,
+    strict: Annotated[bool, typer.Option(help="Exit 2 where a network's weights lack.")] = False,
+    edits: Annotated[Path | None, typer.Option(help="Score ID.png of this folder instead.")] = None,
+    side: Annotated[int, typer.Option(help="Pixels of drawn scenes.", min=32, max=4096)] = 128,
+    local: Annotated[bool, typer.Option(help="In this process, without Ray.")] = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Measure the edits against the truth: drawn scenes whose mask and true edit are known.
+    """Edit and score a benchmark, or drawn scenes; write metrics, tables, a page of cases.
 
-    Writes metrics.json, table.md and sheet.png. Three edits a scene: colour, object, background.
+    CONFIG may leave out input, prompts and output. Masks serve the scores alone. Example:
+    diffedit evaluate pie_bench configs/folder.yaml --data PIE-Bench --output out/pie
     """
+    from pipeline.engine.run import run as run_config
+    from pipeline.evaluation import _evaluate
+    from pipeline.progress import progress
+
+    def edit(settings: configs.RunConfig) -> None:
+        with progress(console) as watch:
+            run_config(settings, local=local, verbose=verbose, watch=watch)
+
+    more = {"rows": rows, "reference_rows": reference_rows, "strict": strict, "edits": edits}
+    job = _evaluate.Job.of(protocol, output, data, side, config or [], weights or [], **more)
+    with process.last_word():
+        table = _evaluate.evaluate(job, edit, _tracked)
+    console.print(table, markup=False, soft_wrap=True)
+    console.print(f"metrics, tables, edits and a page: {output}", markup=False, soft_wrap=True)
+
+
+def _tracked(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
     from rich.progress import track
 
-    from pipeline.demo.evaluate import evaluate as measure
-
-    table = measure(
-        output,
-        rows,
-        model,
-        reference_rows=reference_rows,
-        track=lambda edits, total, what: track(edits, what, total, console=console, transient=True),
-    )
-    console.print(table, soft_wrap=True)
-    console.print(f"metrics, table and a sheet of edits: {output}", markup=False, soft_wrap=True)
+    return track(items, what, total, console=console, transient=True)
 
 
 dead = typer.Typer(no_args_is_help=True, help="The dead letters of an output.")

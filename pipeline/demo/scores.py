@@ -19,6 +19,8 @@ Region = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 BEST_PSNR = 100.0
 """dB that stand for "not a byte differs"; the mean of infinities would say nothing."""
+DRAWS = 4_000_000
+"""Of a bootstrap held at a time: 32 MB."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,11 @@ def interval(values: list[float], resamples: int = 2000) -> Interval:
     finite = np.array([value for value in values if np.isfinite(value)])
     if not len(finite):
         return Interval(*[float("nan")] * 3)
-    picks = np.random.default_rng(0).integers(len(finite), size=(resamples, len(finite)))
-    low, high = np.percentile(finite[picks].mean(axis=1), [2.5, 97.5])
+    rng, count = np.random.default_rng(0), len(finite)
+    at_once = max(1, DRAWS // count)
+    means = [
+        finite[rng.integers(count, size=(min(at_once, resamples - start), count))].mean(axis=1)
+        for start in range(0, resamples, at_once)
+    ]
+    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
     return Interval(float(finite.mean()), float(low), float(high))
