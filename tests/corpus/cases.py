@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image, ImageCms
 
-from tests.corpus import layouts
+from tests.corpus import layouts, odd_pictures
 from tests.sources.make import parquet, tar
 
 MAX_BYTES = 4 << 20
@@ -233,6 +233,7 @@ PICTURES: list[tuple[str, str, Callable[[], bytes], str]] = [
         lambda: encoded(values(np.int32, 1 << 30), "TIFF"),
         "unsupported_mode",
     ),
+    *odd_pictures.CASES,
 ]
 
 
