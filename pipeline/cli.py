@@ -161,7 +161,7 @@ def report(
         raise typer.Exit(1)
 
 
-for command in (cli_shop.review, cli_shop.export):
+for command in (cli_shop.init, cli_shop.review, cli_shop.export):
     app.command()(command)
 
 

@@ -1,8 +1,9 @@
-"""The commands from a feed to the shop: `review`, `export`. Knows no stage."""
+"""The commands from a feed to the shop: `init`, `review`, `export`. Knows no stage."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,29 @@ console = Console()
 
 Folder = Annotated[str, typer.Argument(help="Output folder or s3:// prefix.", metavar="DIR")]
 Endpoint = Annotated[str | None, typer.Option(help="S3 server of an s3:// DIR; unset: AWS.")]
+
+
+class Use(StrEnum):
+    """What a run is for."""
+
+    recolour = "recolour"
+    counterfactual = "counterfactual"
+
+
+def init(
+    source: Annotated[str, typer.Argument(help="Folder, file, glob or s3://.", metavar="INPUT")],
+    use: Annotated[Use, typer.Option(help="What the edits are for.")] = Use.recolour,
+    model: Annotated[str, typer.Option(help="As model.path in a config.")] = "demo",
+    endpoint_url: Endpoint = None,
+) -> None:
+    """Look at the data and print a config for it, with what was guessed as comments.
+
+    Example: diffedit init pictures/ > run.yaml
+    """
+    from pipeline.init.look import look
+    from pipeline.init.write import to_yaml
+
+    print(to_yaml(look(source, endpoint_url), use.value, model), end="")
 
 
 def review(

@@ -40,7 +40,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The opened page of an output with harmless and evil rows; `page.told` is what it said."""
     from playwright.sync_api import sync_playwright
 
-    rows = [edit(n) for n in range(4)] + [edit(4, **EVIL), dead(5, error_message=SCRIPT, **EVIL)]
+    other = {**EVIL, "key": EVIL["key"] + "2"}
+    rows = [edit(n) for n in range(4)] + [edit(4, **EVIL), dead(5, error_message=SCRIPT, **other)]
     path = write_report(write_output(tmp_path_factory.mktemp("out"), [rows]))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
@@ -72,13 +73,14 @@ def test_strangers_texts_are_shown_and_inert(page: Any) -> None:
     page.locator("details").evaluate_all("all => all.forEach(each => each.open = true)")
     page.locator(".card").last.hover()
     assert page.evaluate("window.ran") is None
-    assert SCRIPT in page.locator(".card").last.inner_text()
+    assert SCRIPT in page.locator(".head").last.inner_text()
     assert "onerror" in page.locator(".card .prompt.to").last.inner_text()
     assert SCRIPT in page.locator("table").first.inner_text()
     assert page.locator("img:not([src^='data:image/webp'])").count() == 0
     assert page.locator("script").count() == 1
     assert [told for told in page.told if not told.startswith(("file://", "data:"))] == []
-    assert page.locator("img").evaluate_all("all => all.every(i => i.naturalWidth > 0)")
+    page.check("#masks")  # they are decoded when they are first seen
+    page.wait_for_function("[...document.images].every(i => i.naturalWidth > 0)")
 
 
 def test_the_policy_would_stop_a_script_that_got_in(page: Any) -> None:
@@ -166,7 +168,9 @@ def test_what_is_typed_decides_nothing(page: Any) -> None:
 
 def test_buttons_and_the_large_view_decide(page: Any) -> None:
     page.locator(".approve").nth(2).click()
-    assert page.locator(".card").nth(2).get_attribute("class") == "card approved current"
+    assert {"approved", "current"} <= set(
+        page.locator(".card").nth(2).get_attribute("class").split()
+    )
     page.locator(".pair").nth(0).click()
     page.locator("#stage .reject").click()
     page.keyboard.press("ArrowRight")
