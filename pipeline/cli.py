@@ -14,9 +14,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pipeline import cli_shop
+from pipeline import cli_shop, process
 from pipeline import config as configs
-from pipeline import process
 from pipeline.errors import RunError, UsageError
 
 app = typer.Typer(

@@ -12,7 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from pipeline.errors import RowError, UsageError
 from pipeline.images.decode import decode
-from pipeline.images.encode import XMP
+from pipeline.images.encode import SOURCE_TYPE, XMP
 
 Colour = tuple[int, int, int]
 
@@ -61,6 +61,8 @@ def made(data: bytes, look: Look) -> tuple[bytes, bool]:
     where no quality from `BEST` to `LEAST` brings it below `max_kb`.
     """
     picture = decode(data, MAX_PIXELS)
+    if _right(data, picture.size, look):
+        return data, bool(look.size and max(picture.size) < look.size)
     image = Image.fromarray(picture.rgb)
     if picture.alpha is not None:
         image.putalpha(Image.fromarray(picture.alpha))
@@ -68,6 +70,19 @@ def made(data: bytes, look: Look) -> tuple[bytes, bool]:
     box = look.canvas or (look.size, look.size)
     small = all(side < most for side, most in zip(fitted.size, box, strict=True) if most)
     return _encoded(_composed(fitted, look), look), small and box != (None, None)
+
+
+def _right(data: bytes, size: tuple[int, int], look: Look) -> bool:
+    """Whether the file is as it is to be: what a run copied of a photo is not coded once more."""
+    with Image.open(io.BytesIO(data)) as image:
+        same = (image.format, image.size) == (look.format, size)
+        upright = image.getexif().get(0x0112, 1) == 1
+        composed = look.background and image.has_transparency_data
+    longest = look.size or max(size)
+    fits = max(size) == longest if look.enlarge else max(size) <= longest
+    small = len(data) <= 1000 * look.max_kb if look.max_kb else True
+    marked = SOURCE_TYPE.encode() in data
+    return marked and same and upright and not composed and look.canvas is None and fits and small
 
 
 def _fitted(image: Image.Image, look: Look) -> Image.Image:

@@ -86,9 +86,7 @@ class Product:
     cards: list[Card]
 
 
-def write_report(
-    output: Output, problems: list[str] | None = None, gallery: int = GALLERY
-) -> str:
+def write_report(output: Output, problems: list[str] | None = None, gallery: int = GALLERY) -> str:
     """Writes `report.html`, with about `gallery` edits, into the output folder; returns its path.
 
     What is damaged or missing is told in `problems`; without them it is raised. Raises UsageError

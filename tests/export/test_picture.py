@@ -10,8 +10,7 @@ from PIL import Image
 
 from pipeline.errors import RowError, UsageError
 from pipeline.export.picture import Look, made
-from pipeline.images.encode import SOURCE_TYPE, encode_edited
-from pipeline.images.picture import Picture
+from pipeline.images.encode import SOURCE_TYPE, XMP
 
 
 def look(format: str = "JPEG", **more: object) -> Look:
@@ -21,7 +20,16 @@ def look(format: str = "JPEG", **more: object) -> Look:
 
 def photo(width: int = 60, height: int = 40, alpha: np.ndarray | None = None) -> bytes:
     rgb = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
-    return encode_edited(Picture(rgb, alpha), "png")
+    picture = Image.fromarray(rgb)
+    if alpha is not None:
+        picture.putalpha(Image.fromarray(alpha))
+    return encoded(picture)
+
+
+def encoded(picture: Image.Image, format: str = "PNG", **options: object) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, format, **options)
+    return out.getvalue()
 
 
 def opened(data: bytes) -> Image.Image:
@@ -62,6 +70,23 @@ def test_cut_outs_stand_on_the_ground() -> None:
     assert opened(made(photo(alpha=alpha), look("JPEG"))[0]).getpixel((0, 0)) == (255, 255, 255)
     assert opened(made(photo(alpha=alpha), look("PNG"))[0]).mode == "RGBA"
     assert opened(made(photo(alpha=alpha), look("PNG", size=30))[0]).getpixel((0, 0))[3] == 0
+
+
+def test_what_is_right_as_it_is_is_copied() -> None:
+    jpeg = encoded(opened(photo(300, 200)), "JPEG", quality=80, xmp=XMP.encode())
+    assert made(jpeg, look())[0] == jpeg
+    assert made(jpeg, look(size=300, max_kb=-(-len(jpeg) // 1000)))[0] == jpeg
+    for other in (look(size=299), look(size=400, enlarge=True), look(canvas="300x200"),
+                  look(max_kb=len(jpeg) // 1000), look("PNG")):  # fmt: skip
+        assert made(jpeg, other)[0] != jpeg
+    assert SOURCE_TYPE.encode() in made(encoded(opened(jpeg), "JPEG"), look())[0]
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    lying = encoded(opened(jpeg), "JPEG", exif=turned, xmp=XMP.encode())
+    assert opened(made(lying, look())[0]).size == (200, 300)
+    clear, _ = made(photo(alpha=np.full((40, 60), 9, np.uint8)), look("PNG"))
+    assert made(clear, look("PNG"))[0] == clear
+    assert made(clear, look("PNG", background="white"))[0] != clear
 
 
 @pytest.mark.parametrize("format", ["JPEG", "WEBP"])
