@@ -96,18 +96,16 @@ def _prompts(found: Looked, use: str) -> Iterator[str]:
         yield from _swap(found)
         return
     config = _recolor(found)
-    yield "  type: recolor " + _comment(_planned(found, recolor.Config()))
+    yield "  type: recolor " + _comment(_planned(found, recolor.Config(), "titles name a colour"))
     yield "  colours: [red, blue, green, black] " + _comment(
-        "the colours you sell" + ('; exact: {name: navy, hex: "#1f2a44"}' if config else "")
+        'the colours you sell; exact: {name: navy, hex: "#1f2a44"}'
     )
-    if found.colour and "source_colour" in recolor.Config.model_fields:
+    if found.colour:
         yield f"  source_colour: {_value(found.colour)} " + _comment(
-            f"guessed; with it: {_planned(found, recolor.Config(**config))}"
+            f"guessed; {_planned(found, recolor.Config(**config), 'rows can be planned with it')}"
         )
         if found.noun:
             yield f"  object: {_value(found.noun)} {_comment('guessed: it stands in the titles')}"
-    elif found.colour:
-        yield "  " + _comment(f"column {found.colour} holds the colour, too")
     else:
         yield "  " + _comment("no column of the product's colour was found; titles alone tell it")
     yield "  on_missing: dead " + _comment("pass: leave titles without a colour as they are")
@@ -115,22 +113,20 @@ def _prompts(found: Looked, use: str) -> Iterator[str]:
 
 def _recolor(found: Looked) -> dict[str, Any]:
     """Columns that the rule can be given."""
-    if "source_colour" not in recolor.Config.model_fields or not found.colour:
+    if not found.colour:
         return {}
     return {"source_colour": found.colour, **({"object": found.noun} if found.noun else {})}
 
 
 def _swap(found: Looked) -> Iterator[str]:
     config = swap.Config(groups=tuple(LISTS))
-    yield "  type: swap " + _comment(_planned(found, config))
-    yield f"  groups: {_value(list(config.groups))} " + _comment(
-        "words of a group replace each other"
-    )
+    yield "  type: swap " + _comment(_planned(found, config, "captions have such a word"))
+    yield f"  groups: {_value(list(LISTS))} " + _comment("words of a group replace each other")
     yield "  variants: 3 " + _comment("a picture")
     yield "  on_missing: pass " + _comment("captions without such a word are left as they are")
 
 
-def _planned(found: Looked, config: Any) -> str:
+def _planned(found: Looked, config: Any, what: str) -> str:
     """How many rows the rule can plan, and why not the others."""
     rule, ended = build(config), Counter[str]()
     for member, caption in zip(found.members, found.captions, strict=True):
@@ -139,7 +135,6 @@ def _planned(found: Looked, config: Any) -> str:
         except RowError as error:
             ended[error.kind] += 1
     planned = ended.pop("planned", 0)
-    what = "titles name a colour" if config.type == "recolor" else "captions have such a word"
     why = ", ".join(f"{count} {kind}" for kind, count in ended.most_common(4))
     return f"{planned} of {len(found.members)} {what}{'; the others: ' + why if why else ''}"
 

@@ -20,7 +20,6 @@ from pipeline.engine.estimate import Estimate, estimate
 from pipeline.errors import UsageError
 from pipeline.init.look import look
 from pipeline.init.write import to_yaml
-from pipeline.prompts import recolor
 from pipeline.storage import Storage
 from tests.datasets import photo, write_tar
 
@@ -66,8 +65,8 @@ def test_pictures_named_by_their_sku(tmp_path: Path, delimiter: str) -> None:
     assert "8 of 8 titles name a colour" in text
     assert "8 pictures, 8 rows looked at" in text and "64×64 pixels; 0 of 8" in text
     assert plan.rows == 8 and plan.dead == 0 and plan.edits >= 24
-    if "source_colour" in recolor.Config.model_fields:
-        assert settings.prompts.source_colour == "colour"
+    assert settings.prompts.source_colour == "colour"
+    assert "guessed; 8 of 8 rows can be planned with it" in text
 
 
 def test_a_feed_with_a_column_of_files(tmp_path: Path) -> None:
@@ -145,7 +144,7 @@ def test_counterfactuals(tmp_path: Path) -> None:
     write_tar(tmp_path / "in" / "a.tar", [(f"{n}", photo(n), "a red mug") for n in range(3)])
     text, settings, plan = made(tmp_path / "in", tmp_path, "counterfactual")
     assert settings.prompts.type == "swap" and settings.check.keep and plan.edits == 9
-    assert "3 of 3 captions have such a word" in text
+    assert "3 of 3 captions have such a word" in text and "groups: [colours, materials," in text
     assert settings.output.path.endswith("in-counterfactual")
 
 
