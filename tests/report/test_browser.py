@@ -79,8 +79,9 @@ def test_strangers_texts_are_shown_and_inert(page: Any) -> None:
     assert page.locator("img:not([src^='data:image/webp'])").count() == 0
     assert page.locator("script").count() == 1
     assert [told for told in page.told if not told.startswith(("file://", "data:"))] == []
-    page.check("#masks")  # they are decoded when they are first seen
-    page.wait_for_function("[...document.images].every(i => i.naturalWidth > 0)")
+    page.locator("img").evaluate_all(
+        "all => Promise.all(all.map(each => { each.loading = 'eager'; return each.decode(); }))"
+    )
 
 
 def test_the_policy_would_stop_a_script_that_got_in(page: Any) -> None:
