@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from pipeline.errors import UsageError
 from pipeline.export.names import Name, NoName, Template, text_of
 from pipeline.sinks import colours, edits, reviews
 from pipeline.sinks.output import Output
+from pipeline.sources._names import is_picture
 
 Row = dict[str, Any]
 
@@ -63,9 +65,22 @@ def plan(output: Output, template: Template, approved: bool) -> Plan:
         )
     made.columns = _columns(template, seen, output)
     for part, number, row, used in named:
-        _name(made, template, part, number, _values(row, used, output), {**used, **row})
+        _name(
+            made,
+            template,
+            part,
+            number,
+            _values(row, used, output),
+            {**used, **row, "key": _stem(row["key"])},
+        )
     _part_clashes(made)
     return made
+
+
+def _stem(key: str) -> str:
+    """A folder's key is the picture's name: its ending is not the new file's."""
+    stem, ending = posixpath.splitext(key)
+    return stem if is_picture(ending) else key
 
 
 def _rows(output: Output) -> Iterator[tuple[str, int, Row]]:

@@ -148,6 +148,12 @@ def test_a_clash_of_names_leaves_all_of_them_out(tmp_path: Path) -> None:
     assert not (out / "left-out.csv").exists()
 
 
+def test_a_key_that_is_a_pictures_name_gives_its_stem(tmp_path: Path) -> None:
+    output = write_output(tmp_path / "in", [[edit(0, key="a.b.PNG"), edit(1, key="v1.2")]])
+    run(output, tmp_path / "out", "{key}.jpg")
+    assert set(files(tmp_path / "out")) == {"a.b.jpg", "v1.2.jpg"}
+
+
 def test_pictures_that_cannot_be_made_are_told(tmp_path: Path) -> None:
     rows = [sold(0, "A"), sold(1, "B", edited=b"junk")]
     output, out = write_output(tmp_path / "in", [rows]), tmp_path / "out"
