@@ -14,8 +14,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from pipeline import cli_shop, process
 from pipeline import config as configs
-from pipeline import process
 from pipeline.errors import RunError, UsageError
 from pipeline.evaluation import names as protocols
 
@@ -137,18 +137,26 @@ def remove(
 
 
 @app.command()
-def report(folder: Folder, endpoint_url: Endpoint = None) -> None:
-    """Write report.html into an output: counts, histograms, a gallery, dead letters by reason."""
+def report(
+    folder: Folder,
+    edits: Annotated[int, typer.Option(help="About how many edits to show.", min=1)] = 60,
+    endpoint_url: Endpoint = None,
+) -> None:
+    """Write report.html into an output: counts, histograms, edits to decide on, dead letters."""
     from pipeline.report import write_report
     from pipeline.sinks.output import existing_output
 
     problems: list[str] = []
     with console.status("reading the manifests …"):
-        path = write_report(existing_output(folder, endpoint_url), problems)
+        path = write_report(existing_output(folder, endpoint_url), problems, edits)
     _tell(problems)
     console.print(f"report: {path}", markup=False, soft_wrap=True)
     if problems:
         raise typer.Exit(1)
+
+
+for command in (cli_shop.init, cli_shop.review, cli_shop.export):
+    app.command()(command)
 
 
 @app.command("config")

@@ -6,19 +6,18 @@ Only what commit records name is counted, so that a running or a killed run read
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, groupby
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.errors import UsageError
 from pipeline.report.distribution import Distribution
-from pipeline.sinks import webdataset
+from pipeline.sinks import edits, reviews
 from pipeline.sinks.commits import MISSING, Commit, idle_share, read_commits, superseded
 from pipeline.sinks.output import Output
-from pipeline.storage import explained, read, retried
 
 EXAMPLES = 3
 """Dead letters shown of each stage and kind."""
@@ -46,6 +45,7 @@ class Summary:
     distributions: dict[str, Distribution] = field(default_factory=dict)
     dead: dict[str, DeadGroup] = field(default_factory=dict)  # by "stage/kind"
     gallery: list[Row] = field(default_factory=list)
+    verdicts: dict[str, str] = field(default_factory=dict)  # stored reviews, by id
     model_seconds: float = 0.0
     idle_seconds: float = 0.0
 
@@ -68,19 +68,18 @@ class Summary:
 
 
 def collect(output: Output, gallery: int, problems: list[str] | None = None) -> Summary:
-    """The summary of `output`, with `gallery` edits spread evenly over it.
+    """The summary of `output`, with about `gallery` edits: all of a picture's, evenly over it.
 
     What is damaged or missing is told in `problems`; without them it is raised.
     """
     summary = Summary()
-    parts: list[tuple[str, int]] = []
-    living = "edits" if "parquet" in output.formats else "webdataset"
+    parts: list[tuple[str, list[int]]] = []
     for commit in read_commits(output, problems):
         _count(summary, commit)
         try:
-            for file in commit.files_of(living):
-                _measure(summary, output, file.path)
-                parts.append((file.path, file.rows))
+            for file in edits.parts_of(output, commit):
+                if file.rows:
+                    parts.append((file.path, _measure(summary, output, file.path)))
             for file in commit.files_of("dead"):
                 _exhume(summary, output, file.path, set(commit.dead_by_kind))
         except (UsageError, pa.ArrowException) as error:
@@ -89,8 +88,13 @@ def collect(output: Output, gallery: int, problems: list[str] | None = None) -> 
             if not superseded(output, commit):
                 problems.append(f"{commit.shard} chunk {commit.chunk}: {error}; {MISSING}")
     parts.sort()
-    for part, numbers in spread([count for _, count in parts], gallery):
-        summary.gallery += _rows(output, parts[part][0], numbers)
+    pictures = sum(len(counts) for _, counts in parts)
+    written = sum(sum(counts) for _, counts in parts)
+    number = pictures if written <= gallery else max(1, gallery * pictures // max(1, written))
+    for part, chosen in spread([len(counts) for _, counts in parts], number):
+        path, counts = parts[part]
+        summary.gallery += edits.rows(output, path, _variants(counts, chosen))
+    summary.verdicts = dict(reviews.verdicts(output))
     return summary
 
 
@@ -119,43 +123,30 @@ def _count(summary: Summary, commit: Commit) -> None:
         summary.lengths[commit.shard] = commit.chunk + 1
 
 
-def _open(output: Output, path: str) -> pq.ParquetFile:
-    with explained(f"{output.path}/{path}", "read a committed part"):
-        # Opened by fsspec: Arrow takes no path that is not UTF-8.
-        return retried(lambda: pq.ParquetFile(output.fs.open(f"{output.root}/{path}", "rb")))
-
-
-def _measure(summary: Summary, output: Output, path: str) -> None:
-    """Adds a part's scores."""
-    table = _scores(output, path)
-    for name in table.column_names:
+def _measure(summary: Summary, output: Output, path: str) -> list[int]:
+    """Adds a part's scores; how many edits each of its pictures has, in order."""
+    table = edits.columns(output, path, _told)
+    for name in filter(_measured, table.column_names):
         values = table[name].cast(pa.float64()).to_numpy()
         name = name.removeprefix("score_")
         summary.distributions.setdefault(name, Distribution()).add(values)
+    keys = zip(table["shard"].to_pylist(), table["key"].to_pylist(), strict=True)
+    return [len(list(same)) for _, same in groupby(keys)]
 
 
-def _scores(output: Output, path: str) -> pa.Table:
-    if path.endswith(".tar"):
-        rows = [{k: v for k, v in r.items() if _measured(k)} for r in _samples(output, path)]
-        return pa.Table.from_pylist(rows)
-    part = _open(output, path)
-    return part.read(columns=[name for name in part.schema_arrow.names if _measured(name)])
+def _told(name: str) -> bool:
+    return name in ("shard", "key") or _measured(name)
 
 
 def _measured(name: str) -> bool:
     return name == "mask_area" or name.startswith("score_")
 
 
-def _samples(output: Output, path: str) -> Iterator[Row]:
-    with explained(f"{output.path}/{path}", "read a committed part"):
-        yield from webdataset.rows(read(output.fs, f"{output.root}/{path}"))
-
-
 def _exhume(summary: Summary, output: Output, path: str, groups: set[str]) -> None:
     """Takes examples for those of `groups` that lack some; a part that gives none stays shut."""
     if all(len(summary.dead[group].examples) >= EXAMPLES for group in groups):
         return
-    part = _open(output, path)
+    part = edits.open_part(output, path)
     names = [field.name for field in part.schema_arrow if not pa.types.is_nested(field.type)]
     for row in part.read(columns=names).to_pylist():
         group = summary.dead[f"{row['error_stage']}/{row['error_kind']}"]
@@ -163,14 +154,7 @@ def _exhume(summary: Summary, output: Output, path: str, groups: set[str]) -> No
             group.examples.append(row)
 
 
-def _rows(output: Output, path: str, numbers: Sequence[int]) -> Iterator[Row]:
-    """The rows of a part at `numbers` (ascending), a few pictures in memory at a time."""
-    if path.endswith(".tar"):
-        yield from (row for i, row in enumerate(_samples(output, path)) if i in set(numbers))
-        return
-    first = 0
-    for batch in _open(output, path).iter_batches(batch_size=4):
-        for number in numbers:
-            if first <= number < first + len(batch):
-                yield batch.slice(number - first, 1).to_pylist()[0]
-        first += len(batch)
+def _variants(counts: Sequence[int], chosen: Collection[int]) -> list[int]:
+    """Positions of all edits of the `chosen` pictures, of which each has so many."""
+    ends = list(accumulate(counts))
+    return [n for at in chosen for n in range(ends[at] - counts[at], ends[at])]

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import groupby
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
+from PIL import Image
 
 from pipeline.report.collect import Row, Summary, collect
 from pipeline.report.distribution import Bin, Distribution
-from pipeline.report.pictures import data_uri, overlay, thumbnail
+from pipeline.report.pictures import colour_inside, data_uri, overlay, thumbnail
 from pipeline.report.texts import Piece, figure, flat, word_changes, words
-from pipeline.sinks import layout
+from pipeline.report.worst import worst
+from pipeline.sinks import colours, layout
 from pipeline.sinks.output import Output
 from pipeline.storage import explained, put
 
@@ -58,21 +64,35 @@ class Card:
     """One edit of the gallery; pictures are data URIs, None where they don't decode."""
 
     row: Row
-    number: int
     scores: list[tuple[str, float]]
     prompts: tuple[list[Piece], list[Piece]]  # source, target
-    source: str | None
     overlay: str | None
     edited: str | None
+    colour: str | None  # #rrggbb that was asked for, or else the edit's own inside of the mask
+    asked: bool  # whether it was asked for
+    delta_e: float | None  # to what was asked for
+    worst: float  # 0..1, see `worst`
+    verdict: str  # of the stored reviews; empty where there is none
 
 
-def write_report(output: Output, problems: list[str] | None = None) -> str:
-    """Writes `report.html` into the output folder and returns its path.
+@dataclass(frozen=True)
+class Product:
+    """One picture and its edits."""
+
+    number: int
+    row: Row  # its first edit's
+    sku: str
+    source: str | None
+    cards: list[Card]
+
+
+def write_report(output: Output, problems: list[str] | None = None, gallery: int = GALLERY) -> str:
+    """Writes `report.html`, with about `gallery` edits, into the output folder; returns its path.
 
     What is damaged or missing is told in `problems`; without them it is raised. Raises UsageError
     where the folder can't be written.
     """
-    page = render(collect(output, GALLERY, problems), output)
+    page = render(collect(output, gallery, problems), output)
     path = f"{output.path}/{layout.REPORT}"
     with explained(path, "write the report"):
         # A path that is not UTF-8 stands in the title.
@@ -91,7 +111,8 @@ def render(summary: Summary, output: Output) -> str:
         model=output.model,
         summary=summary,
         charts=[chart(name, d) for name, d in summary.distributions.items() if d.count],
-        cards=[card(row, number) for number, row in enumerate(summary.gallery)],
+        products=products(summary, output),
+        output=output,
         dead=sorted(summary.dead.items(), key=lambda item: -item[1].count),
         settings=flat({"fingerprint": output.fingerprint, **output.settings}),
         style=style,
@@ -118,26 +139,66 @@ def chart(name: str, values: Distribution) -> Chart:
     )
 
 
-def card(row: Row, number: int) -> Card:
-    """The gallery's card of one edit."""
-    source, edited, mask = (
-        thumbnail((row.get(name) or {}).get("bytes")) for name in ("source", "edited", "mask")
-    )
+def products(summary: Summary, output: Output) -> list[Product]:
+    """The gallery by picture, in the order of the dataset."""
+    ranks = dict(zip((row["id"] for row in summary.gallery), worst(summary.gallery), strict=True))
+    groups = groupby(summary.gallery, key=lambda row: (row["shard"], row["key"]))
+    return [
+        _product(number, list(rows), output, ranks, summary.verdicts)
+        for number, (_, rows) in enumerate(groups)
+    ]
+
+
+def _product(
+    number: int,
+    rows: Sequence[Row],
+    output: Output,
+    ranks: Mapping[str, float],
+    verdicts: Mapping[str, str],
+) -> Product:
+    source = thumbnail(_bytes(rows[0], "source"))
+    cards = [
+        card(row, source, output.settings, ranks[row["id"]], verdicts.get(row["id"], ""))
+        for row in rows
+    ]
+    uri = data_uri(source) if source else None
+    return Product(number, rows[0], _sku(rows[0]), uri, cards)
+
+
+def card(
+    row: Row, source: Image.Image | None, settings: Mapping[str, Any], rank: float, verdict: str
+) -> Card:
+    """The gallery's card of one edit; `source` is the thumbnail of its picture."""
+    edited, mask = (thumbnail(_bytes(row, name)) for name in ("edited", "mask"))
     scores = [
         (name.removeprefix("score_"), value)
         for name, value in row.items()
         if (name == "mask_area" or name.startswith("score_")) and value is not None
     ]
     covered = overlay(source, mask) if source and mask else None
+    asked = colours.exact(row, settings)
     return Card(
         row=row,
-        number=number,
         scores=scores,
         prompts=word_changes(row["source_prompt"] or "", row["target_prompt"] or ""),
-        source=data_uri(source) if source else None,
         overlay=data_uri(covered) if covered else None,
         edited=data_uri(edited) if edited else None,
+        colour=asked or (colour_inside(edited, mask) if edited and mask else None),
+        asked=asked is not None,
+        delta_e=colours.delta_e(row),
+        worst=rank,
+        verdict=verdict,
     )
+
+
+def _bytes(row: Row, name: str) -> bytes | None:
+    data: bytes | None = (row.get(name) or {}).get("bytes")
+    return data
+
+
+def _sku(row: Row) -> str:
+    columns = json.loads(row.get("columns") or "{}")
+    return next((str(columns[name]) for name in columns if name.casefold() == "sku"), "")
 
 
 def _own(name: str) -> Markup:

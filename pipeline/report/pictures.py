@@ -5,7 +5,14 @@ from __future__ import annotations
 import base64
 import io
 
-from PIL import Image, ImageChops, ImageFilter, ImageOps, UnidentifiedImageError
+from PIL import (
+    Image,
+    ImageChops,
+    ImageFilter,
+    ImageOps,
+    ImageStat,
+    UnidentifiedImageError,
+)
 
 SIDE = 192
 """Pixels of a thumbnail's longer side, unless told."""
@@ -43,6 +50,15 @@ def overlay(source: Image.Image, mask: Image.Image) -> Image.Image:
     pale.paste(Image.blend(pale, pink, 0.5), mask=cover)
     pale.paste(pink, mask=ImageChops.difference(cover.filter(ImageFilter.MaxFilter(3)), cover))
     return pale
+
+
+def colour_inside(picture: Image.Image, mask: Image.Image) -> str | None:
+    """`#rrggbb`, the median of `picture` (RGB) where `mask` covers it; None where it does not."""
+    cover = mask.convert("L").resize(picture.size).point(lambda value: 255 * (value > 127))
+    medians = ImageStat.Stat(picture, cover)
+    if not cover.getbbox():
+        return None
+    return "#" + "".join(f"{int(value):02x}" for value in medians.median)
 
 
 def data_uri(picture: Image.Image) -> str:

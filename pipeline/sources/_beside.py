@@ -25,22 +25,34 @@ SECOND = "a second metadata table in one folder"
 Row = dict[str, Any]
 
 
-def table_of(infos: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
-    """The first metadata table among the files of one folder."""
+def table_of(infos: Iterable[dict[str, Any]], tables: Iterable[str]) -> dict[str, Any] | None:
+    """The first of `tables` (names in lower case) among the files of one folder."""
     by_name = {posixpath.basename(info["name"]).lower(): info for info in infos}
-    return next((by_name[name] for name in _table.NAMES if name in by_name), None)
+    return next((by_name[name] for name in tables if name in by_name), None)
 
 
 class Beside:
-    """The names of one folder; `read_table` fills `rows`, `told` and `broken`."""
+    """The names of one folder; `read_table` fills `rows`, `told` and `broken`.
 
-    def __init__(self, names: Iterable[str]) -> None:
+    `tables` are names of metadata tables, `file` is their column that names pictures.
+    """
+
+    def __init__(
+        self,
+        names: Iterable[str],
+        tables: Collection[str] = _table.NAMES,
+        file: str = _table.FILE,
+    ) -> None:
         names = sorted(names)
+        self._tables, self._file = tables, file
         self.pictures = [name for name in names if is_picture(name)]
         self.rows: defaultdict[str, list[Row]] = defaultdict(list)  # of tables, by picture
         self.told: list[Member] = []  # rows that are no picture's
         self.broken: RowError | None = None  # the first line that cannot be read
         self._names = Names(names)
+        self._stems: defaultdict[str, list[str]] = defaultdict(list)
+        for picture in self.pictures:
+            self._stems[folded(posixpath.splitext(picture)[0])].append(picture)
         self._of_pictures = {n for p in self.pictures for n in (p, posixpath.splitext(p)[0])}
         self._folded = {folded(name) for name in self._of_pictures}
 
@@ -60,7 +72,7 @@ class Beside:
         stem, ending = posixpath.splitext(name)
         if is_picture(name):
             return None
-        if name.lower() in _table.NAMES:
+        if name.lower() in self._tables:
             return SECOND
         if ending.lower() not in (*CAPTIONS, ".json"):
             return UNREAD
@@ -75,13 +87,13 @@ class Beside:
         or speak of no folder are told elsewhere.
         """
         named: list[tuple[str, str, Row]] = []  # picture, its name in the table, row
-        for line in _table.lines(name, data):
+        for line in _table.lines(name, data, self._file):
             key, ours = f"({name} line {line.number})", others is not None
             try:
                 if line.error:
                     self.broken = self.broken or line.error
                     raise line.error
-                key = str(line.row[_table.FILE])
+                key = str(line.row[self._file])
                 below, file = _placed(name, key)
                 if folded(below) == inside:
                     ours = True
@@ -94,12 +106,23 @@ class Beside:
         self._take(name, named)
 
     def _picture(self, table: str, file: str) -> str:
-        found = self._names.find(file)
+        found = self._names.find(file) or self._by_stem(file)
         if not found:
             raise _missing(table, file, "which is not in the folder")
         if not is_picture(found):
             raise _missing(table, file, "which is there, but of a format that is not read")
         return found
+
+    def _by_stem(self, stem: str) -> str | None:
+        """The picture of a name without its ending, as a feed has it whose pictures are named so.
+
+        Only where the config names the column: datasets have whole names.
+        """
+        found = self._stems.get(folded(stem), []) if self._file != _table.FILE else []
+        if len(found) > 1:
+            listed = ", ".join(map(repr, sorted(found)[:3]))
+            raise RowError("ambiguous_name", f"{stem!r} may be any of {listed}; rename them")
+        return found[0] if found else None
 
     def _take(self, table: str, named: Sequence[tuple[str, str, Row]]) -> None:
         """Another way to write a name is another file's where the table has the name itself too."""

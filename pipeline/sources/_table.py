@@ -1,4 +1,5 @@
-"""metadata.jsonl, .csv and .parquet as Hugging Face's imagefolder has them: rows that name a file.
+"""metadata.jsonl, .csv and .parquet as Hugging Face's imagefolder has them, or a shop's feed: rows
+that name a file.
 
 Knows neither where the files are nor what the other columns mean.
 """
@@ -20,6 +21,7 @@ from pipeline.sources import _text, _values
 
 NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 FILE = "file_name"
+DELIMITERS = ",;\t|"
 BROKEN_LINES = 100
 """Lines of a table told one by one; after them the table counts as unreadable."""
 
@@ -35,13 +37,13 @@ class Line:
     error: RowError | None = None
 
 
-def lines(name: str, data: bytes) -> Iterator[Line]:
-    """Each row of the table `name`, with text in `file_name`; what is broken has an error."""
+def lines(name: str, data: bytes, file: str = FILE) -> Iterator[Line]:
+    """Each row of the table `name`, with text in its column `file`; what is broken has an error."""
     broken = 0
     number = 1
     try:
-        for number, row in _rows(name, data):
-            line = row if isinstance(row, Line) else _checked(name, number, row)
+        for number, row in _rows(name, data, file):
+            line = row if isinstance(row, Line) else _checked(name, number, row, file)
             yield line
             broken += line.error is not None
             if broken > BROKEN_LINES:
@@ -53,18 +55,18 @@ def lines(name: str, data: bytes) -> Iterator[Line]:
         yield Line(number, {}, _bad(name, f"unreadable after line {number}: {why}"))
 
 
-def _checked(name: str, number: int, row: Row) -> Line:
-    if isinstance(row.get(FILE), str) and row[FILE].strip():
+def _checked(name: str, number: int, row: Row, file: str) -> Line:
+    if isinstance(row.get(file), str) and row[file].strip():
         return Line(number, row)
     there = ", ".join(map(str, row)) or "nothing"
-    return Line(number, {}, _bad(name, f"line {number}: no text in {FILE}; there are: {there}"))
+    return Line(number, {}, _bad(name, f"line {number}: no text in {file}; there are: {there}"))
 
 
 def _bad(name: str, message: str) -> RowError:
     return RowError("bad_metadata", f"{name}: {message}")
 
 
-def _rows(name: str, data: bytes) -> Iterator[tuple[int, Row | Line]]:
+def _rows(name: str, data: bytes, file: str) -> Iterator[tuple[int, Row | Line]]:
     if _text.lfs_pointer(data):
         raise _bad(name, _text.POINTER)
     if name.lower().endswith(".parquet"):
@@ -75,7 +77,7 @@ def _rows(name: str, data: bytes) -> Iterator[tuple[int, Row | Line]]:
     except UnicodeDecodeError as error:
         at = f"byte {error.start} is 0x{data[error.start]:02x}"
         raise _bad(name, f"not UTF-8 text ({at}); convert it") from error
-    yield from _jsonl(name, text) if name.lower().endswith(".jsonl") else _csv(name, text)
+    yield from _jsonl(name, text) if name.lower().endswith(".jsonl") else _csv(name, text, file)
 
 
 def _jsonl(name: str, text: str) -> Iterator[tuple[int, Row | Line]]:
@@ -91,11 +93,13 @@ def _jsonl(name: str, text: str) -> Iterator[tuple[int, Row | Line]]:
             yield number, Line(number, {}, _bad(name, f"line {number}: {error}"))
 
 
-def _csv(name: str, text: str) -> Iterator[tuple[int, Row | Line]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+def _csv(name: str, text: str, file: str) -> Iterator[tuple[int, Row | Line]]:
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=_delimiter(text, file), strict=True
+    )
     header = _values.apart([_text.clean(cell).strip() for cell in next(reader, [])])
-    if FILE not in header:
-        raise _bad(name, f"no column {FILE}; its columns: {', '.join(header) or 'none'}")
+    if file not in header:
+        raise _bad(name, f"no column {file}; its columns: {', '.join(header) or 'none'}")
     for cells in reader:
         number = reader.line_num
         if len(cells) == len(header):
@@ -105,11 +109,11 @@ def _csv(name: str, text: str) -> Iterator[tuple[int, Row | Line]]:
             yield number, Line(number, {}, _bad(name, f"{told}; quote what has commas in it"))
 
 
-def _delimiter(text: str) -> str:
-    """The character beside `file_name` in the first line."""
+def _delimiter(text: str, file: str) -> str:
+    """The character beside the column `file` in the first line."""
     header = text.split("\n", 1)[0]
-    for delimiter in ",;\t|":
-        if FILE in [cell.strip(' "\r\ufeff') for cell in header.split(delimiter)]:
+    for delimiter in DELIMITERS:
+        if file in [cell.strip(' "\r\ufeff') for cell in header.split(delimiter)]:
             return delimiter
     return ","
 

@@ -41,6 +41,7 @@ from pipeline.sources._shard import (
     told_apart,
     unnumbered,
 )
+from pipeline.sources._table import FILE, NAMES
 from pipeline.storage import connect
 
 NO_PICTURES = "a metadata table without pictures beside it or below"
@@ -53,6 +54,22 @@ class Config(Files):
     caption: str = Field(
         "caption", description="Captions: column of the metadata table, or key of a .json sidecar."
     )
+    table: str | None = Field(
+        None,
+        pattern=r"^[^/\\]+\.(jsonl|csv|tsv|txt|parquet)$",
+        description="Name of the metadata table; unset: metadata.jsonl, .csv or .parquet.",
+    )
+    file_name: str = Field(
+        FILE,
+        min_length=1,
+        description="Column of the table that names the picture; if another than file_name, "
+        "also without the picture's ending.",
+    )
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of metadata tables, in lower case."""
+        return (self.table.lower(),) if self.table else NAMES
 
 
 def build(config: Config) -> Folder:
@@ -72,13 +89,14 @@ class Folder:
         if base != connect(self.config.path, self.config.storage)[1]:
             raise UsageError(f"{self.config.path}: type folder reads a folder; give its path")
         folders = _by_folder(infos)
-        tables = {name: table for name, files in folders.items() if (table := table_of(files))}
+        found = {name: table_of(files, self.config.tables) for name, files in folders.items()}
+        tables = {name: table for name, table in found.items() if table}
         shards = [
             _shard(name, files, _above(name, tables, base), base)
             for name, files in folders.items()
             if any(is_picture(info["name"]) for info in files)
         ]
-        _count_passed(folders, shards, base, passed)
+        _count_passed(self.config, folders, shards, base, passed)
         if not shards:
             raise nothing_found(self.config, infos, "images", PICTURES, passed)
         return Listing(_with_tells(sorted(shards, key=lambda shard: shard.path)), passed)
@@ -105,8 +123,8 @@ class Folder:
         if changed or (shard.pin and _pin(infos, above) != shard.pin):
             raise Changed(f"{shard.path}: the folder")
         files = {posixpath.basename(info["name"]): info for info in infos}
-        beside = Beside(files)
-        own = table_of(infos)
+        beside = Beside(files, self.config.tables, self.config.file_name)
+        own = table_of(infos, self.config.tables)
         for table in [own, *above] if own else above:
             tells = table is own or table["name"] in shard.tells
             self._read_table(table, shard, beside, tells)
@@ -244,13 +262,18 @@ def _folders_below(config: Config, folder: str) -> Collection[str]:
 
 
 def _count_passed(
-    folders: Mapping[str, Sequence[Info]], shards: Sequence[Shard], base: str, passed: PassedOver
+    config: Config,
+    folders: Mapping[str, Sequence[Info]],
+    shards: Sequence[Shard],
+    base: str,
+    passed: PassedOver,
 ) -> None:
     """Counts what is neither a picture nor says anything of one."""
     urls = [shard.url for shard in shards]
     for folder, infos in folders.items():
-        beside = Beside(posixpath.basename(info["name"]) for info in infos)
-        table = table_of(infos)
+        names = [posixpath.basename(info["name"]) for info in infos]
+        beside = Beside(names, config.tables)
+        table = table_of(infos, config.tables)
         for info in infos:
             name = posixpath.basename(info["name"])
             why = beside.why_unused(name)

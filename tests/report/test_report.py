@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
 from pipeline.report.collect import Row, collect, spread
-from pipeline.report.page import GALLERY, write_report
+from pipeline.report.page import GALLERY, products, write_report
 from pipeline.report.texts import figure, word_changes
+from pipeline.report.worst import worst
 from pipeline.rows import Spent
 from pipeline.sinks.output import Output
 from pipeline.storage import Storage
@@ -74,9 +76,45 @@ def test_a_few_examples_of_each_reason(tmp_path: Path) -> None:
 def test_every_card_shows_three_pictures_with_texts(tmp_path: Path) -> None:
     page = page_of(write_output(tmp_path, [[edit(0), edit(1)]]))
     alts = re.findall(r'<img src="data:image/webp;base64,[\w+/=]+" alt="([^"]+)"', page)
-    assert alts[:3] == ["Source: a red mug 0", "Mask, 25.0 percent of the picture",
-                        "Edited: a blue mug 0"]  # fmt: skip
+    assert alts[:3] == ["Source: a red mug 0", "Edited: a blue mug 0",
+                        "Mask, 25.0 percent of the picture"]  # fmt: skip
     assert len(alts) == 6
+
+
+def test_edits_of_one_picture_stand_in_a_row(tmp_path: Path) -> None:
+    rows = [
+        {**edit(n), "edit": colour, "planned": 3} for n in range(4) for colour in ("red", "b", "c")
+    ]
+    output = write_output(tmp_path, [rows[:6], rows[6:]])
+    gallery = collect(output, gallery=6).gallery
+    assert [row["key"] for row in gallery] == ["000001"] * 3 + ["000003"] * 3
+    assert [row["edit"] for row in gallery[:3]] == ["red", "b", "c"]
+    assert len(collect(output, gallery=12).gallery) == 12
+    page = page_of(output)
+    assert (page.count('class="product"'), page.count('class="card"')) == (4, 12)
+    assert page.count('alt="Source: ') == 4
+
+
+def test_the_worst_are_those_that_are_worst_in_any_score() -> None:
+    rows = [
+        {"mask_state": "partial", "score_background_psnr": 40.0, "score_hue_delta_e": 1.0},
+        {"mask_state": "partial", "score_background_psnr": 20.0, "score_hue_delta_e": 1.0},
+        {"mask_state": "partial", "score_background_psnr": 30.0, "score_hue_delta_e": 9.0},
+        {"mask_state": "empty", "score_background_psnr": 50.0, "score_hue_delta_e": None},
+    ]
+    assert worst(rows) == [pytest.approx(1 / 3), 1, 1, 1]
+    assert worst(rows[:1]) == [0] and worst([]) == []
+
+
+def test_an_exact_colour_and_the_edits_own(tmp_path: Path) -> None:
+    output = write_output(tmp_path, [[edit(0)]])
+    [product] = products(collect(output, 9), output)
+    [card] = product.cards
+    assert (card.colour, card.asked, card.delta_e) == ("#1e28c8", False, None)
+    exact = {"type": "recolor", "colours": [{"name": "Red to Blue", "hex": "#0000FF"}]}
+    asked = replace(output, settings={**output.settings, "prompts": exact})
+    [product] = products(collect(output, 9), asked)
+    assert (product.cards[0].colour, product.cards[0].asked) == ("#0000ff", True)
 
 
 def test_the_page_loads_nothing(tmp_path: Path) -> None:

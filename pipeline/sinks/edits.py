@@ -1,0 +1,70 @@
+"""Reads the committed edits of an output, whichever format they are in. Knows no use of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.sinks import webdataset
+from pipeline.sinks.commits import Commit, PartFile, read_commits
+from pipeline.sinks.output import Output
+from pipeline.storage import explained, read, retried
+
+Row = dict[str, Any]
+
+BATCH = 4
+"""Rows whose pictures are in memory at a time."""
+
+
+def parts_of(output: Output, commit: Commit) -> list[PartFile]:
+    """The files with the commit's edits, in one format where there are several."""
+    return commit.files_of("edits" if "parquet" in output.formats else "webdataset")
+
+
+def parts(output: Output) -> list[PartFile]:
+    """Those of all commits, by path."""
+    found = [part for commit in read_commits(output) for part in parts_of(output, commit)]
+    return sorted(found, key=lambda part: part.path)
+
+
+def open_part(output: Output, path: str) -> pq.ParquetFile:
+    """A committed Parquet file. Raises UsageError where it is missing."""
+    with explained(f"{output.path}/{path}", "read a committed part"):
+        # Opened by fsspec: Arrow takes no path that is not UTF-8.
+        return retried(lambda: pq.ParquetFile(output.fs.open(f"{output.root}/{path}", "rb")))
+
+
+def columns(output: Output, path: str, wanted: Callable[[str], bool]) -> pa.Table:
+    """The columns of a part that are `wanted` by name, in the order of its rows."""
+    if path.endswith(".tar"):
+        rows = [{k: v for k, v in row.items() if wanted(k)} for row in _samples(output, path)]
+        return pa.Table.from_pylist(rows)
+    part = open_part(output, path)
+    return part.read(columns=[name for name in part.schema_arrow.names if wanted(name)])
+
+
+def rows(output: Output, path: str, numbers: Collection[int]) -> Iterator[Row]:
+    """The rows of a part at `numbers`, in its order: pictures are `{"bytes": …}`."""
+    chosen = set(numbers)
+    if path.endswith(".tar"):
+        yield from (row for i, row in enumerate(_samples(output, path)) if i in chosen)
+        return
+    first = 0
+    for batch in open_part(output, path).iter_batches(batch_size=BATCH):
+        for number in sorted(chosen.intersection(range(first, first + len(batch)))):
+            yield batch.slice(number - first, 1).to_pylist()[0]
+        first += len(batch)
+
+
+def ids(output: Output) -> set[str]:
+    """The id of every edit."""
+    tables = (columns(output, part.path, "id".__eq__) for part in parts(output) if part.rows)
+    return {name for table in tables for name in table["id"].to_pylist()}
+
+
+def _samples(output: Output, path: str) -> Iterator[Row]:
+    with explained(f"{output.path}/{path}", "read a committed part"):
+        yield from webdataset.rows(read(output.fs, f"{output.root}/{path}"))
