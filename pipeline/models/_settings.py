@@ -1,0 +1,38 @@
+"""What can be asked for of any model. Read with every config, so it imports no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline.section import Section
+
+
+class Settings(Section):
+    """Which model, at which size, in which type, on which device."""
+
+    path: str = Field(
+        "demo",
+        description="Local folder, Hugging Face id (owner/name), or demo: the embedded model.",
+    )
+    revision: str | None = Field(None, description="Branch, tag or commit of a Hugging Face id.")
+    resolution: int | None = Field(
+        None, ge=8, description="Side in pixels the model works at; unset: what it was trained at."
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Of the networks; auto: bfloat16 where the device has it."
+    )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="auto: cuda where there is one.",
+    )
+    compile: bool = Field(
+        False,
+        description="torch.compile: faster passes, for a minute or more at the first start on a "
+        "machine and seconds at later ones. Needs a C++ compiler.",
+    )
+    micro_batch: int | None = Field(
+        None, ge=1, description="Rows of one pass of the network; unset: chosen for the device."
+    )
