@@ -71,7 +71,7 @@ def diffedit(
     cost = Cost()
     x0_ICHW = encode(denoiser, image_I3HW, cost)
     shape = tuple(x0_ICHW.shape[1:])
-    schedule = Schedule.of(denoiser, settings.steps, shape[1:])
+    schedule = Schedule.of(denoiser, settings.steps, (shape[1], shape[2]))
     denoiser.text(_prompts(targets))  # all at once, and kept
     noise_INCHW = torch.stack([noise_maps(seed, settings.noise_maps, shape) for seed in seeds])
     contrasts = [_contrast(target, settings.steps) for target in targets]

@@ -67,6 +67,12 @@ def _made(
         networks[part.name] = part.load(found.folder, settings, own).to(device)
     side = found.resolution or config.resolution or 0
     model = kind(networks, found.tokens, found.levels, side)
+    if getattr(config, "told", model.told) != model.told:
+        network = found.folder / kind.network / "config.json"
+        raise UsageError(
+            f"model.told: it is {str(model.told).lower()} by guidance_embeds of {network}; leave "
+            "it out"
+        )
     model.read(found.index)
     model.name = config.path if config.revision is None else f"{config.path}@{config.revision}"
     model.weights = _folder.digest(found.folder, found.files())

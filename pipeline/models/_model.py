@@ -79,7 +79,7 @@ class Model:
     @property
     def large(self) -> bool:
         """Whether a pass of one row fills a device."""
-        return sum(p.numel() for p in self._network.parameters()) > LARGE
+        return bool(sum(p.numel() for p in self._network.parameters()) > LARGE)
 
     @property
     def channels(self) -> int:
@@ -136,7 +136,8 @@ class Model:
         """(B, C, H/f, W/f) float32 scaled mode of the posterior of RGB in [-1, 1]."""
         mode = wide(self._vae.encode(image_B3HW.to(self._vae.dtype)).latent_dist.mode())
         config = self._vae.config
-        return (mode - (config.shift_factor or 0.0)) * config.scaling_factor
+        latent: Tensor = (mode - (config.shift_factor or 0.0)) * config.scaling_factor
+        return latent
 
     @torch.inference_mode()
     def decode(self, x_BCHW: Tensor) -> Tensor:

@@ -15,7 +15,15 @@ from typing import Any, get_args
 import diffusers
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    Qwen3Config,
+    Qwen3Model,
+    T5Config,
+    T5EncoderModel,
+)
 from transformers.utils import logging as transformers_logging
 
 from pipeline.errors import UsageError
@@ -92,12 +100,10 @@ class Part:
             raise self._cannot(folder, error) from error
 
     def checked(self, folder: Path, settings: Settings) -> _weights.Weights:
-        """Its weights, each read once and as many as its config asks for; the network is not made."""
+        """Its weights, each read once, as many as its config asks for; makes no network."""
         weights = _weights.find(folder / self.name, self.weights)
         sizes = weights.check()
-        needed = {
-            name: size for name, size in sizes.items() if not name.endswith(self.spare or " ")
-        }
+        needed = {name: size for name, size in sizes.items() if not self._spared(name)}
         try:
             expected = self._numbers(settings, len(sizes))
         except Exception as error:
@@ -116,6 +122,12 @@ class Part:
                 return self.kind(self.config.from_dict(settings))
             return self.kind.from_config(settings)
 
+    def _spared(self, name: str) -> bool:
+        return bool(self.spare) and name.endswith(self.spare)
+
+    def _not_counted(self, name: str) -> bool:
+        return self._spared(name) or _weights.counted(name)
+
     def _cannot(self, folder: Path, error: Exception) -> UsageError:
         reason = first_line(error)
         return UsageError(f"model.path: cannot load {folder / self.name}: {reason}; get it again")
@@ -127,8 +139,8 @@ class Part:
         """How many the config asks for, found out without memory for them."""
         if any(n > tensors for key in _DEPTHS for n in _scalars(settings.get(key, 0))):
             raise ValueError(f"config.json asks for more layers than there are weights ({tensors})")
-        named = self.empty(settings).named_parameters()
-        return sum(value.numel() for name, value in named if not name.endswith(self.spare or " "))
+        named = self.empty(settings).state_dict().items()
+        return sum(value.numel() for name, value in named if not self._not_counted(name))
 
     def _loaded(self, folder: Path, variant: str | None, dtype: torch.dtype) -> Network:
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -159,6 +171,23 @@ CLIP_L = Part(
     "text_encoder", CLIPTextModelWithProjection, "model", (*_TEXT, "projection_dim"), CLIPTextConfig
 )
 CLIP_G = replace(CLIP_L, name="text_encoder_2")
+T5 = Part(
+    "text_encoder_2",
+    T5EncoderModel,
+    "model",
+    ("d_model", "d_ff", "d_kv", "num_heads", "num_layers", "vocab_size"),
+    T5Config,
+    spare=("encoder.embed_tokens.weight",),
+)
+QWEN3 = Part(
+    "text_encoder",
+    Qwen3Model,
+    "model",
+    ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size"),
+    Qwen3Config,
+    also=("Qwen3ForCausalLM",),
+    spare=("lm_head.weight",),
+)
 
 
 def arguments(kind: Any) -> dict[str, Any]:
@@ -189,6 +218,8 @@ def _check_types(path: Path, settings: Settings, types: dict[str, Any]) -> None:
 
 
 def _fits(value: Any, kind: Any) -> bool:
+    if kind is inspect.Parameter.empty:
+        return True
     kinds = {getattr(one, "__origin__", one) for one in _flat(kind)}
     if value is None or isinstance(value, list | dict):
         right = (
@@ -208,10 +239,11 @@ def _flat(kind: Any) -> Iterator[Any]:
 
 
 def _scalars(value: Any) -> Iterator[Any]:
+    """The numbers and texts in lists; what is in a dict is its class's own affair."""
     if isinstance(value, list):
         for one in value:
             yield from _scalars(one)
-    elif value is not None:
+    elif value is not None and not isinstance(value, dict):
         yield value
 
 

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from pipeline.section import Section
 
+Defaults = dict[str, dict[str, Any]]
+"""Of a family, by section and key of a config."""
+
 
 class Settings(Section):
     """Which model, at which size, in which type, on which device."""
+
+    pipelines: ClassVar[tuple[str, ...]] = ()
+    """What model_index.json says of such folders."""
+    defaults: ClassVar[Defaults] = {}
+    """What the sections of a run are by default with such a model."""
+
+    @classmethod
+    def said(cls, read: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+        """Keys of this section that a folder's configs say; `read` gives one of those, or {}."""
+        return {}
 
     path: str = Field(
         "demo",

@@ -5,7 +5,7 @@ Read with every config, so it imports neither torch nor diffusers until `build`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pipeline.models._settings import Settings
 
@@ -17,6 +17,10 @@ class Config(Settings):
     """A Stable Diffusion 1.x or 2.x model in the diffusers folder format, safetensors only."""
 
     type: Literal["stable_diffusion"] = "stable_diffusion"
+    pipelines: ClassVar[tuple[str, ...]] = (
+        "StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline",
+        "StableDiffusionDiffEditPipeline",
+    )  # fmt: skip
 
 
 def build(config: Config) -> StableDiffusion:

@@ -94,7 +94,8 @@ class Edit:
         """Images of (width, height) pixels that are edited together at most."""
         width, height = (side // self._model.factor for side in size)
         level = 4 * self._model.channels * width * height
-        return max(1, min(BATCH, TRAJECTORY_BYTES // (level * (self._settings.steps + 1))))
+        held = TRAJECTORY_BYTES // (level * (self._settings.steps + 1))
+        return max(1, min(BATCH, int(held)))
 
     def _job(self, index: int, row: Row) -> Job | RowError | None:
         if row["error_kind"] is not None or not row["edits"]:
