@@ -216,8 +216,11 @@ class RunConfig(Section):
         settings["run"] = {k: settings["run"][k] for k in ("seed", "chunk_rows", "limit")}
         settings["output"] = {k: settings["output"][k] for k in RESULT_KEYS}
         settings["input"].pop("storage", None)
-        for key in ("device", "micro_batch", "compile"):
+        for key in ("device", "micro_batch", "compile", "offload_text"):
             settings["model"].pop(key, None)
+        for key, plain in (("weights", "as_dtype"), ("loras", [])):
+            if settings["model"].get(key) == plain:  # as before there was such a key
+                settings["model"].pop(key)
         return settings
 
     def fingerprint(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,7 +10,7 @@ import torch
 
 from pipeline.diffusion.tuning import fastest_micro_batch
 from pipeline.errors import UsageError
-from pipeline.models import _family, _folder
+from pipeline.models import _family, _folder, _lora
 from pipeline.models._family import Found
 from pipeline.models._model import Model
 from pipeline.models._settings import Settings
@@ -34,6 +35,7 @@ def check(kind: type[Model], config: Settings) -> None:
     if sum(file.stat().st_size for file in found.files()) <= LARGEST_TRIED:
         _made(kind, config, found, torch.device("cpu"), torch.float32)
         return
+    _lora.files(config.loras)
     for part in found.parts:
         part.checked(found.folder, found.settings[part.name])
 
@@ -61,10 +63,17 @@ def _made(
     kind: type[M], config: Settings, found: Found, device: torch.device, dtype: torch.dtype
 ) -> M:
     networks: dict[str, Any] = {}
+    homes: dict[str, torch.device] = {}
     for part in found.parts:
         settings = found.settings[part.name]
         own = torch.float32 if part.name == "vae" and kind.upcast(settings, dtype) else dtype
-        networks[part.name] = part.load(found.folder, settings, own).to(device)
+        offloaded = config.offload_text and part.name.startswith("text_encoder")
+        home = torch.device("cpu") if offloaded else device
+        networks[part.name] = part.load(found.folder, settings, own)
+        homes[part.name] = home
+    _lora.fuse(networks, config.pipelines[0] if config.loras else "", config.loras)
+    for name, network in networks.items():
+        networks[name] = _placed(network, kind, config, homes[name])
     side = found.resolution or config.resolution or 0
     model = kind(networks, found.tokens, found.levels, side)
     if getattr(config, "told", model.told) != model.told:
@@ -73,12 +82,30 @@ def _made(
             f"model.told: it is {str(model.told).lower()} by guidance_embeds of {network}; leave "
             "it out"
         )
+    model.offload_text = config.offload_text
     model.read(found.index)
     model.name = config.path if config.revision is None else f"{config.path}@{config.revision}"
     model.weights = _folder.digest(found.folder, found.files())
+    if config.loras:
+        added = " + ".join(_lora.digest(config.loras))
+        model.name = f"{model.name} + {added}"
+        model.weights = hashlib.sha256(f"{model.weights} {added}".encode()).hexdigest()[:32]
     model.resolution = config.resolution or side
     _try(model, found.folder)
     return model
+
+
+def _placed(network: Any, kind: type[Model], config: Settings, home: torch.device) -> Any:
+    """On its device, in float8 where it is the network and that was asked for."""
+    predicts = type(network).__name__ == _predictor(kind)
+    if config.weights == "float8" and predicts:
+        network.enable_layerwise_casting(torch.float8_e4m3fn, compute_dtype=network.dtype)
+    return network.to(home)
+
+
+def _predictor(kind: type[Model]) -> str:
+    named = {part.name: part.kind.__name__ for part in kind.family.parts}
+    return str(named[kind.network])
 
 
 @torch.inference_mode()

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from pipeline.models._flux import Flux
 
 
+DEV = (
+    "FLUX.1 [dev] Non-Commercial License: no commercial use of the model, and its outputs may not "
+    "be used to train a model that competes with it"
+)
+
+
 class Config(Settings):
     """A FLUX.1 model (dev, schnell, Krea) in the diffusers folder format."""
 
@@ -33,6 +39,10 @@ class Config(Settings):
         """Whether guidance is told."""
         config = read("transformer/config.json")
         return {"told": config["guidance_embeds"]} if "guidance_embeds" in config else {}
+
+    def terms(self) -> str:
+        """Of dev's licence; schnell's is Apache-2.0."""
+        return DEV if self.told else ""
 
     told: bool = Field(
         True, description="Whether guidance is an input of the network: true for dev, not schnell."

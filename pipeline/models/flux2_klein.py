@@ -25,6 +25,10 @@ class Config(Settings):
         "edit": {"steps": 28, "solver": "dpm", "guidance_scale": 4.0},
     }
 
+    def terms(self) -> str:
+        """Of the larger of the two."""
+        return "4B: Apache-2.0; 9B: FLUX Non-Commercial License"
+
 
 def build(config: Config) -> Flux2Klein:
     """The model, loaded. Raises UsageError where the folder is not one that can be used."""

@@ -28,6 +28,10 @@ class Config(Settings):
         "edit": {"steps": 28, "solver": "dpm", "guidance_scale": 4.5},
     }
 
+    def terms(self) -> str:
+        """Of Stability AI's licence."""
+        return "Stability AI Community License: free below 1 M USD of yearly revenue"
+
 
 def build(config: Config) -> StableDiffusion3:
     """The model, loaded. Raises UsageError where the folder is not one that can be used."""

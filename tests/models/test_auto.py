@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import RunConfig, parse, variants
+from pipeline.config import RunConfig, load, parse, variants
 from pipeline.errors import UsageError
 
 
@@ -99,3 +99,26 @@ def test_every_family_says_of_which_pipelines_it_is() -> None:
     assert len(kinds) == 6 and all(kind.pipelines for kind in kinds.values())
     named = [name for kind in kinds.values() for name in kind.pipelines]
     assert len(named) == len(set(named))
+
+
+@pytest.mark.parametrize(
+    ("file", "family"),
+    [
+        ("sdxl", "stable_diffusion_xl"),
+        ("sd35", "stable_diffusion_3"),
+        ("flux", "flux"),
+        ("z-image", "z_image"),
+        ("flux2-klein", "flux2_klein"),
+    ],
+)
+def test_the_complete_config_of_a_family_says_its_defaults(file: str, family: str) -> None:
+    config = load(Path(__file__).parents[2] / "configs" / f"{file}.yaml")
+    assert config.model.type == family
+    for section, values in type(config.model).defaults.items():
+        said = getattr(config, section).model_dump()
+        assert {key: said[key] for key in values} == values
+
+
+def test_keys_that_are_not_used_leave_the_fingerprint_as_it_was() -> None:
+    model = _parsed("demo").result_settings()["model"]
+    assert set(model) == {"type", "path", "revision", "resolution", "dtype"}

@@ -195,3 +195,36 @@ def test_every_number_of_steps_has_as_many_times(
         times = model.timesteps(steps, (64, 64))
         assert len(times) == steps and (times.diff() > 0).all() and times[0] >= 0
         assert (model.alpha(times) > 0).all() and (model.sigma(times).diff() >= 0).all()
+
+
+@pytest.mark.parametrize("family", [FLUX, Z])
+def test_float8_halves_the_network_and_changes_little(
+    folders: Callable[[str], Path], family: str
+) -> None:
+    whole, small = (
+        _built(family, folders(family), dtype="bfloat16", weights=weights)
+        for weights in ("as_dtype", "float8")
+    )
+    kinds = {p.dtype for p in small._network.parameters()}
+    assert torch.float8_e4m3fn in kinds and small.dtype == torch.bfloat16
+    x = torch.randn(1, small.channels, 8, 8, generator=torch.Generator().manual_seed(0))
+    t, answers = whole.timesteps(4, (8, 8))[1:2], []
+    for model in (whole, small):
+        cond = model.text(["a mug"])
+        if model.told:
+            cond["guidance"] = torch.ones(1)
+        answers.append(model.eps(x, t, cond))
+    change = (answers[0] - answers[1]).norm() / answers[0].norm()
+    assert 0 < change < 0.1
+
+
+def test_text_encoders_are_on_the_cpu_between_texts(folders: Callable[[str], Path]) -> None:
+    plain, model = (_built(FLUX, folders(FLUX), offload_text=value) for value in (False, True))
+    moves: list[tuple[str, str]] = []
+    for name, network in model._networks.items():
+        network.to = lambda where, name=name: moves.append((name, str(where)))
+    assert torch.equal(model.text(["a", "b"])["text"], plain.text(["a", "b"])["text"])
+    there = [("text_encoder", "cpu"), ("text_encoder_2", "cpu")]
+    assert moves == there + there  # to the device, which is the CPU here, and back
+    model.text(["a"])
+    assert moves == there + there
