@@ -134,13 +134,15 @@ def reference_of(model: Any) -> Reference:
     unet, vae = deepcopy(model._network), deepcopy(model._vae)
     for network in (unet, vae):
         network.to(memory_format=torch.contiguous_format)
+    levels = model._levels._settings.model_dump(exclude={"use_flow_sigmas"})
+    scheduler = DDIMScheduler(**levels, clip_sample=False, set_alpha_to_one=False)
     pipe = StableDiffusionDiffEditPipeline(
         unet=unet,
         vae=vae,
         text_encoder=model._networks["text_encoder"],
-        tokenizer=model._tokenizer,
-        scheduler=DDIMScheduler.from_config(model._scheduler.config),
-        inverse_scheduler=DDIMInverseScheduler.from_config(model._scheduler.config),
+        tokenizer=model._tokens["tokenizer"]._tokenizer,
+        scheduler=scheduler,
+        inverse_scheduler=DDIMInverseScheduler.from_config(scheduler.config),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
