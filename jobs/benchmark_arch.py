@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from pipeline.models._stable_diffusion import (
-    StableDiffusion,
-    choose_device,
-    choose_dtype,
-    tune,
-)
+from pipeline.models import _noise_levels
+from pipeline.models._load import choose_device, choose_dtype, tune
+from pipeline.models._stable_diffusion import StableDiffusion
+from pipeline.models._tokens import Tokens
 from pipeline.models.stable_diffusion import Config
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -27,7 +28,8 @@ def random_stable_diffusion(config: Config, width: int = 320) -> StableDiffusion
     text_width = 768 if true_size else 64
     with device:
         networks = _unet(width, text_width), _vae(width), _text_encoder(text_width)
-    unet, vae, text_encoder = (network.to(dtype) for network in networks)
+    names = ("unet", "vae", "text_encoder")
+    parts = {name: part.to(dtype) for name, part in zip(names, networks, strict=True)}
     scheduler = DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
@@ -36,7 +38,12 @@ def random_stable_diffusion(config: Config, width: int = 320) -> StableDiffusion
         set_alpha_to_one=False,
         steps_offset=1,
     )
-    model = StableDiffusion(unet, vae, text_encoder, _tokenizer(), scheduler)
+    with TemporaryDirectory() as folder:
+        scheduler.save_pretrained(Path(folder) / "scheduler")
+        levels = _noise_levels.read(Path(folder))
+    tokens = {"tokenizer": Tokens(_tokenizer(), TOKENS)}
+    side = 8 * parts["unet"].config.sample_size
+    model = StableDiffusion(parts, tokens, levels, side)
     model.name = f"random sd15, width {width}"
     tune(model, config)
     return model

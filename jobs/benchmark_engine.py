@@ -131,16 +131,18 @@ def _our_cases(model: Any, pictures: Tensor, steps: int) -> list[Case]:
 
 def reference_of(model: Any) -> Reference:
     """diffusers' DiffEdit on copies of the same networks, as diffusers lays them out."""
-    unet, vae = deepcopy(model._unet), deepcopy(model._vae)
+    unet, vae = deepcopy(model._network), deepcopy(model._vae)
     for network in (unet, vae):
         network.to(memory_format=torch.contiguous_format)
+    levels = model._levels._settings.model_dump(exclude={"use_flow_sigmas"})
+    scheduler = DDIMScheduler(**levels, clip_sample=False, set_alpha_to_one=False)
     pipe = StableDiffusionDiffEditPipeline(
         unet=unet,
         vae=vae,
-        text_encoder=model._text_encoder,
-        tokenizer=model._tokenizer,
-        scheduler=DDIMScheduler.from_config(model._scheduler.config),
-        inverse_scheduler=DDIMInverseScheduler.from_config(model._scheduler.config),
+        text_encoder=model._networks["text_encoder"],
+        tokenizer=model._tokens["tokenizer"]._tokenizer,
+        scheduler=scheduler,
+        inverse_scheduler=DDIMInverseScheduler.from_config(scheduler.config),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -314,7 +316,7 @@ def _flops(model: Any, picture: Tensor) -> tuple[float, float, float]:
     """Of one row through the network, one image through the encoder, one through the decoder."""
     x = model.encode(picture.to(model.device))
     cond = model.text([""])
-    t = model.timesteps(2)[:1]
+    t = model.timesteps(2, tuple(x.shape[2:]))[:1]
 
     def count(call: Callable[[], Any]) -> float:
         with FlopCounterMode(display=False) as counter:

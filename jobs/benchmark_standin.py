@@ -47,13 +47,13 @@ class Nap:
 
     name, weights = "stand-in", "none"
     device, dtype = torch.device("cpu"), torch.float32
-    resolution, latent_multiple = 64, FACTOR
+    resolution, latent_multiple, channels, factor, told = 64, FACTOR, 4, FACTOR, False
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self.rows, self.images = MicroBatch(1024), MicroBatch(1024)
 
-    def timesteps(self, steps: int) -> Tensor:
+    def timesteps(self, steps: int, size: tuple[int, int]) -> Tensor:
         return torch.arange(1, steps + 1)
 
     def alpha(self, t_B: Tensor) -> Tensor:

@@ -65,9 +65,11 @@ def run(
 def plan(config: ConfigFile, overrides: Overrides = None) -> None:
     """Show what a run would do: shards, rows, edits, sample prompts, UNet evaluations."""
     from pipeline.engine.estimate import estimate
+    from pipeline.models.facts import facts
     from pipeline.progress import plan_table
 
-    console.print(plan_table(estimate(configs.load(config, overrides or []))))
+    settings = configs.load(config, overrides or [])
+    console.print(plan_table(estimate(settings), facts(settings.model)))
 
 
 @app.command()

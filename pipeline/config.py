@@ -1,7 +1,8 @@
 """YAML → one frozen, validated `RunConfig`. Knows a run's shape, not what its parts do with it.
 
 A section with a `type` (input, prompts, model) is described by the module of that name in its
-folder: `model: {type: stable_diffusion}` → `pipeline/models/stable_diffusion.py`, its `Config`.
+folder: `model: {type: stable_diffusion}` → `pipeline/models/stable_diffusion.py`, its `Config`. A
+model without one, or of `type: auto`, is of the family that its folder names.
 Those modules keep heavy imports inside `build`, so that reading a config stays fast.
 """
 
@@ -23,7 +24,7 @@ from pipeline.section import Section
 from pipeline.storage import Storage
 
 
-def variants(package: str) -> dict[str, type[Section]]:
+def variants(package: str) -> dict[str, Any]:
     """The `Config` of each public module of `pipeline.<package>` that has one, by module name."""
     folder = import_module(f"pipeline.{package}")
     names = [m.name for m in pkgutil.iter_modules(folder.__path__) if not m.name.startswith("_")]
@@ -213,14 +214,24 @@ class RunConfig(Section):
     check: Check = Check()
     run: Run = Run()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _family(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict):
+            return raw
+        return import_module("pipeline.models._auto").completed(raw, variants("models"))
+
     def result_settings(self) -> dict[str, Any]:
         """What decides the rows that are written: all but places, access and how it is run."""
         settings = self.model_dump(mode="json")
         settings["run"] = {k: settings["run"][k] for k in ("seed", "chunk_rows", "limit")}
         settings["output"] = {k: settings["output"][k] for k in RESULT_KEYS}
         settings["input"].pop("storage", None)
-        for key in ("device", "micro_batch", "compile"):
+        for key in ("device", "micro_batch", "compile", "offload_text"):
             settings["model"].pop(key, None)
+        for key, plain in (("weights", "as_dtype"), ("loras", [])):
+            if settings["model"].get(key) == plain:  # as before there was such a key
+                settings["model"].pop(key)
         return settings
 
     def fingerprint(self) -> str:

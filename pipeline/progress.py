@@ -91,11 +91,11 @@ def counts(tally: Tally) -> str:
     return "\n".join(lines)
 
 
-def plan_table(estimate: Estimate) -> Table:
-    """What a run would do, as a table with sample prompts."""
+def plan_table(estimate: Estimate, model: Iterable[tuple[str, str]] = ()) -> Table:
+    """What a run would do, as a table with sample prompts and facts of its model."""
     table = Table(title="plan", show_header=False, title_justify="left")
-    for name, value in estimate.facts():
-        table.add_row(name, value)
+    for name, value in (*estimate.facts(), *model):
+        table.add_row(name, escape(value))
     for line in estimate.passed_over.lines():
         table.add_row("", escape(line))
     for sample in estimate.samples:

@@ -52,7 +52,7 @@ def catalogue(folder: Path, shards: int = 2, per_shard: int = 9) -> Path:
     return folder
 
 
-def settings(source: Path | str, output: Path | str, model: Path | str, **more: Any) -> Any:
+def settings(source: Path | str, output: Path | str, model: Path | str, /, **more: Any) -> Any:
     """A quick config that recolours `source`; `more` replaces or adds sections."""
     from pipeline.config import parse
 

@@ -64,12 +64,25 @@ class Cost:
 
 
 def predict(
-    denoiser: Denoiser, x_BCHW: Tensor, t_B: Tensor, prompts: Sequence[str], cost: Cost
+    denoiser: Denoiser,
+    x_BCHW: Tensor,
+    t_B: Tensor,
+    prompts: Sequence[str],
+    cost: Cost,
+    guidance_B: Tensor | None = None,
 ) -> Tensor:
-    """(B, C, H, W) predicted noise of each row at its own time, under its own prompt."""
+    """(B, C, H, W) predicted noise of each row at its own time, under its own prompt.
+
+    `guidance_B` is what a network is told that has guidance as an input; 1 where it is None.
+    """
+    if denoiser.told and guidance_B is None:
+        guidance_B = torch.ones(len(prompts), device=x_BCHW.device)
 
     def forward(rows: slice) -> Tensor:
-        return denoiser.eps(x_BCHW[rows], t_B[rows], denoiser.text(prompts[rows]))
+        cond = denoiser.text(prompts[rows])
+        if guidance_B is not None:
+            cond["guidance"] = guidance_B[rows]
+        return denoiser.eps(x_BCHW[rows], t_B[rows], cond)
 
     cost.evaluations += len(prompts)
     return denoiser.rows.map(len(prompts), forward)

@@ -17,11 +17,42 @@ from torch import Tensor
 from pipeline.diffusion.batching import MicroBatch
 
 Cond = dict[str, Tensor]
-"""Text conditioning of B prompts: each tensor has B as its first dimension."""
+"""Conditioning of B rows: each tensor has B as its first dimension.
+
+`guidance`, (B,) float32, is there for a network that is told its guidance scale.
+"""
 
 
 class Denoiser(Protocol):
     """A diffusion model with its text encoder and autoencoder, in evaluation mode."""
+
+    @property
+    def name(self) -> str:
+        """Of the model, for a row's provenance."""
+
+    @property
+    def weights(self) -> str:
+        """Digest of all that decides its pictures."""
+
+    @property
+    def told(self) -> bool:
+        """Whether the guidance scale is an input of the network, which then needs no second row."""
+
+    @property
+    def resolution(self) -> int:
+        """Side in pixels of the pictures that it works on."""
+
+    @property
+    def latent_multiple(self) -> int:
+        """Pixels that a picture's sides must be multiples of."""
+
+    @property
+    def channels(self) -> int:
+        """C."""
+
+    @property
+    def factor(self) -> int:
+        """f: pixels a latent cell, per side."""
 
     @property
     def device(self) -> torch.device: ...
@@ -38,8 +69,8 @@ class Denoiser(Protocol):
     def images(self) -> MicroBatch:
         """Images of one pass of the autoencoder."""
 
-    def timesteps(self, steps: int) -> Tensor:
-        """(steps,) ascending model times of levels 1..steps; level 0 is x_0 itself.
+    def timesteps(self, steps: int, size: tuple[int, int]) -> Tensor:
+        """(steps,) ascending model times of levels 1..steps for (h, w) latents; level 0 is x_0.
 
         Raises UsageError where the model knows fewer times than `steps`.
         """

@@ -69,9 +69,10 @@ def diffedit(
     if not targets:
         return DiffEditResult([], Cost())
     cost = Cost()
-    schedule = Schedule.of(denoiser, settings.steps)
     x0_ICHW = encode(denoiser, image_I3HW, cost)
     shape = tuple(x0_ICHW.shape[1:])
+    schedule = Schedule.of(denoiser, settings.steps, (shape[1], shape[2]))
+    denoiser.text(_prompts(targets))  # all at once, and kept
     noise_INCHW = torch.stack([noise_maps(seed, settings.noise_maps, shape) for seed in seeds])
     contrasts = [_contrast(target, settings.steps) for target in targets]
     noise_INCHW = noise_INCHW.to(denoiser.device)
@@ -96,6 +97,12 @@ def _masks(
     outline_THW = refined(soft_Thw, pictures_I3HW, images, settings.refine)
     height, width = heat_Thw.shape[1:]
     return covered(outline_THW, (height, width)), outline_THW
+
+
+def _prompts(targets: Sequence[Target]) -> list[str]:
+    """Each text once, "" of the inversion too."""
+    texts = [text for target in targets for text in (target.source_prompt, target.target_prompt)]
+    return list(dict.fromkeys(["", *texts]))
 
 
 def _contrast(target: Target, steps: int) -> Contrast:

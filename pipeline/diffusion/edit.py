@@ -82,18 +82,24 @@ def guided(
 ) -> Tensor:
     """(B, C, H, W) ε_∅ + g·(ε_target − ε_∅) of rows at one level, Ho & Salimans 2022.
 
-    Where the level is not guided it is ε_target, and ε_∅ is not asked.
+    Where the level is not guided it is ε_target, and ε_∅ is not asked. Nor is it where the network
+    is told g (1 where not guided), as distilled ones are (Meng et al. 2023).
     """
     both = [i for i, target in enumerate(targets) if level in target.guided]
+    if denoiser.told:
+        told_g = [target.guidance_scale if level in target.guided else 1.0 for target in targets]
+        guidance_B = torch.tensor(told_g, device=x_BCHW.device)
+        t_B = schedule.times[[level] * len(targets)]
+        return predict(denoiser, x_BCHW, t_B, [t.prompt for t in targets], cost, guidance_B)
     everything = [*range(len(targets)), *both]
     prompts = [target.prompt for target in targets] + [""] * len(both)
     t_B = schedule.times[[level] * len(everything)]
     packed = predict(denoiser, x_BCHW[everything], t_B, prompts, cost)
-    told, empty = packed[: len(targets)], packed[len(targets) :]
+    asked, empty = packed[: len(targets)], packed[len(targets) :]
     if not both:
-        return told
+        return asked
     scales = [targets[i].guidance_scale for i in both]
     scale = torch.tensor(scales, device=x_BCHW.device).view(-1, 1, 1, 1)
-    eps_BCHW = told.clone()
-    eps_BCHW[both] = empty + scale * (told[both] - empty)
+    eps_BCHW = asked.clone()
+    eps_BCHW[both] = empty + scale * (asked[both] - empty)
     return eps_BCHW

@@ -25,9 +25,9 @@ class Schedule:
     sigmas: Tensor
 
     @classmethod
-    def of(cls, denoiser: Denoiser, steps: int) -> Schedule:
-        """The denoiser's schedule of `steps` steps. Raises what `Denoiser.timesteps` raises."""
-        times = denoiser.timesteps(steps).to(denoiser.device)
+    def of(cls, denoiser: Denoiser, steps: int, size: tuple[int, int]) -> Schedule:
+        """The denoiser's for (h, w) latents. Raises what `Denoiser.timesteps` raises."""
+        times = denoiser.timesteps(steps, size).to(denoiser.device)
         times = torch.cat([times.new_full((1,), -1), times])
         return cls(times, denoiser.alpha(times), denoiser.sigma(times))
 

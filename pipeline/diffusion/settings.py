@@ -83,8 +83,11 @@ def level(steps: int, ratio: float) -> int:
     return max(1, int(steps * ratio + ROUNDING))
 
 
-def expected_evaluations(targets: Sequence[Target], settings: Settings) -> int:
-    """Rows through the network that `diffedit` spends where no mask is empty or full."""
+def expected_evaluations(targets: Sequence[Target], settings: Settings, told: bool = False) -> int:
+    """Rows through the network that `diffedit` spends where no mask is empty or full.
+
+    `told`: guidance is an input of the network, so that no row is asked twice.
+    """
     contrasted: set[tuple[int, int, str]] = set()
     highest: dict[int, int] = {}
     decoding = 0
@@ -94,7 +97,7 @@ def expected_evaluations(targets: Sequence[Target], settings: Settings) -> int:
             contrasted.add((target.image, strength, prompt))
         start = target.start(settings)
         highest[target.image] = max(start, highest.get(target.image, 0))
-        decoding += start + len(target.guided(settings))
+        decoding += start + (0 if told else len(target.guided(settings)))
     return settings.noise_maps * len(contrasted) + sum(highest.values()) + decoding
 
 

@@ -43,8 +43,10 @@ def rows_a_second(denoiser: Denoiser, shape: tuple[int, int, int], size: int) ->
     """Predictions a second at this micro-batch: the better of two passes, after one to warm up."""
     # Not zeros: some devices are faster with them.
     x_BCHW = noise_maps(0, size, shape).to(denoiser.device)
-    t_B = denoiser.timesteps(2)[:1].expand(size)
+    t_B = denoiser.timesteps(2, shape[1:])[:1].expand(size)
     cond = denoiser.text([""] * size)
+    if denoiser.told:
+        cond["guidance"] = torch.ones(size, device=denoiser.device)
     seconds = []
     for _ in range(3):
         start = time.perf_counter()

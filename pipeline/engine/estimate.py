@@ -95,10 +95,11 @@ def expected_rows(source: Source, left: Todo, config: RunConfig) -> int:
 
 
 def evaluations(config: RunConfig, edits: Sequence[PlannedEdit]) -> int:
-    """UNet evaluations of one image: mask, one inversion, and a decoding for each edit."""
+    """Evaluations of the network of one image: mask, one inversion, a decoding for each edit."""
     sections = config.mask, config.invert, config.edit
     targets = [Target.of(0, vars(edit), *sections) for edit in edits]
-    return expected_evaluations(targets, Settings.of(config.mask, config.edit))
+    told = getattr(config.model, "told", None) or False
+    return expected_evaluations(targets, Settings.of(config.mask, config.edit), told)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from pipeline.errors import UsageError
 LARGEST_CONFIG = 1 << 20
 """Bytes; a real one has some thousand."""
 
+_ID = r"\w[\w.-]*/[\w.-]+"
 _POINTER = b"version https://git-lfs"
 _CHECKPOINTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
 
@@ -30,7 +31,7 @@ def find(path: str, revision: str | None) -> Path:
             raise UsageError(f"model.path: the embedded model is not installed ({folder})")
         return folder
     local = _local(path)
-    if local is None and re.fullmatch(r"\w[\w.-]*/[\w.-]+", path):
+    if local is None and re.fullmatch(_ID, path):
         return _download(path, revision)
     if local is None:
         raise UsageError(
@@ -39,6 +40,13 @@ def find(path: str, revision: str | None) -> Path:
     if revision is not None:
         raise UsageError(f"model.revision: {path} is a folder here, which has no revisions")
     return local
+
+
+def find_config(path: str, revision: str | None, file: str) -> Path:
+    """One small file of the folder that `find` finds, without what else a hub has of it."""
+    if path != "demo" and _local(path) is None and re.fullmatch(_ID, path):
+        return _download_config(path, revision, file)
+    return find(path, revision) / file
 
 
 def read_json(path: Path, largest: int = LARGEST_CONFIG) -> dict[str, Any]:
@@ -153,6 +161,15 @@ def _download(model_id: str, revision: str | None) -> Path:
         f"{first_line(failed)}; without a network, give a folder that is here or fill the hub's "
         "cache (HF_HOME) before"
     ) from failed
+
+
+def _download_config(model_id: str, revision: str | None, file: str) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(model_id, file, revision=revision))
+    except Exception as error:  # of the hub's client and of the network below
+        raise UsageError(f"model.path: {model_id}: no {file}: {first_line(error)}") from error
 
 
 def _snapshot(model_id: str, revision: str | None, variant: str | None) -> Path:

@@ -99,8 +99,18 @@ class NoiseLevels:
         """(B,) √(1 − ᾱ_t); 0 where t is negative."""
         return self._sigmas[t_B.clamp(min=-1) + 1]
 
-    def timesteps(self, steps: int) -> Tensor:
-        """(steps,) ascending times, as diffusers' DDIM spaces them, all of them known ones."""
+    def eps(self, x_BCHW: Tensor, t_B: Tensor, out_BCHW: Tensor) -> Tensor:
+        """(B, C, H, W) ε; of v = α·ε − σ·x_0 it is α·v + σ·x (Salimans & Ho 2022)."""
+        if not self.v_prediction:
+            return out_BCHW
+        alpha, sigma = (c.view(-1, 1, 1, 1) for c in (self.alpha(t_B), self.sigma(t_B)))
+        return alpha * out_BCHW + sigma * x_BCHW
+
+    def timesteps(self, steps: int, size: tuple[int, int] | None = None) -> Tensor:
+        """(steps,) ascending times, as diffusers' DDIM spaces them, all of them known ones.
+
+        They are the same at every size.
+        """
         if steps > self.times:
             raise UsageError(f"edit.steps: {steps} is more than the model's {self.times} times")
         spaced = {"leading": self._leading, "trailing": self._trailing, "linspace": self._linspace}
@@ -133,7 +143,7 @@ def read(folder: Path) -> NoiseLevels:
     if name not in _SPACING:
         raise UsageError(
             f"model.path: {path}: a {raw.get('_class_name')} is not one whose noise levels Stable "
-            f"Diffusion 1.x and 2.x use; expected one of {', '.join(_SPACING)}"
+            f"Diffusion uses; expected one of {', '.join(_SPACING)}"
         )
     if own_writing(raw):
         check_keys(path, raw, arguments(getattr(diffusers, f"{name}Scheduler")))

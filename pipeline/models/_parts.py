@@ -1,13 +1,13 @@
-"""One part of a Stable Diffusion folder: its config against its class, its weights against both.
+"""One part of a model folder: its config against its class, its weights against both.
 
-Knows no other part. Raises UsageError, in one line, for whatever cannot be used.
+Knows no other part and no family. Raises UsageError, in one line, for whatever cannot be used.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any, get_args
@@ -15,7 +15,15 @@ from typing import Any, get_args
 import diffusers
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    Qwen3Config,
+    Qwen3Model,
+    T5Config,
+    T5EncoderModel,
+)
 from transformers.utils import logging as transformers_logging
 
 from pipeline.errors import UsageError
@@ -26,7 +34,7 @@ Settings = dict[str, Any]
 """What a config.json says."""
 
 Network = Any
-"""A UNet2DConditionModel, AutoencoderKL or CLIPTextModel: mypy cannot see into these."""
+"""A UNet2DConditionModel, AutoencoderKL, CLIPTextModel …: mypy cannot see into these."""
 
 # Of every version of diffusers or transformers.
 _BLOCKS = ("act_fn", "block_out_channels", "down_block_types", "up_block_types", "layers_per_block")
@@ -38,7 +46,10 @@ _TEXT = (
     "hidden_act", "hidden_size", "intermediate_size", "layer_norm_eps", "max_position_embeddings",
     "num_attention_heads", "num_hidden_layers", "vocab_size",
 )  # fmt: skip
-_DEPTHS = ("layers_per_block", "num_hidden_layers", "transformer_layers_per_block")
+_DEPTHS = (
+    "layers_per_block", "num_hidden_layers", "transformer_layers_per_block", "num_layers",
+    "num_single_layers", "n_layers", "n_refiner_layers",
+)  # fmt: skip
 _OUT_OF_PROPORTION = 1e9
 
 
@@ -50,18 +61,20 @@ class Part:
     kind: Any
     weights: str
     keys: tuple[str, ...]  # that its config cannot lack
-    says: str  # the key of the config that names the class
+    config: Any = None  # the class of its config, where it is of transformers
+    also: tuple[str, ...] = ()  # other classes whose weights it can be loaded from
+    spare: tuple[str, ...] = ()  # weights that such a folder has or not, and that are not needed
 
-    def settings(self, folder: Path) -> Settings:
+    def settings(self, folder: Path, family: str) -> Settings:
         """Its config, of the right class, whole, each value of the right type."""
         path = folder / self.name / "config.json"
         settings = read_json(path)
-        found = settings.get(self.says)
-        if found not in (self.kind.__name__, [self.kind.__name__]):
-            name = ", ".join(map(str, found)) if isinstance(found, list) else found
+        found = settings.get("architectures" if self.config else "_class_name")
+        names = found if isinstance(found, list) else [found]
+        if len(names) != 1 or names[0] not in (self.kind.__name__, *self.also):
             raise UsageError(
-                f"model.path: {folder} is not Stable Diffusion 1.x or 2.x: its {self.name} is a "
-                f"{name}, expected a {self.kind.__name__}"
+                f"model.path: {folder} is not {family}: its {self.name} is a "
+                f"{', '.join(map(str, names))}, expected a {self.kind.__name__}"
             )
         if "quantization_config" in settings:
             raise UsageError(f"model.path: {path}: quantised weights cannot be used")
@@ -78,66 +91,103 @@ class Part:
 
     def load(self, folder: Path, settings: Settings, dtype: torch.dtype) -> Network:
         """The network, on the CPU: each of its weights from the folder, and no other there."""
-        where = folder / self.name
-        weights = _weights.find(where, self.weights)
-        sizes = weights.check()
+        weights = self.checked(folder, settings)
         try:
-            expected = self._numbers(settings, len(sizes))
-            if expected == _weights.numbers(sizes):
-                return self._loaded(folder, weights.variant, dtype)
+            return self._loaded(folder, weights.variant, dtype)
         except UsageError:
             raise
         except Exception as error:  # of two libraries, about files that may hold anything
+            raise self._cannot(folder, error) from error
+
+    def checked(self, folder: Path, settings: Settings) -> _weights.Weights:
+        """Its weights, each read once, as many as its config asks for; makes no network."""
+        weights = _weights.find(folder / self.name, self.weights)
+        sizes = weights.check()
+        needed = {name: size for name, size in sizes.items() if not self._spared(name)}
+        try:
+            expected = self._numbers(settings, len(sizes))
+        except Exception as error:
+            raise self._cannot(folder, error) from error
+        if expected != _weights.numbers(needed):
             raise UsageError(
-                f"model.path: cannot load {where}: {first_line(error)}; get it again"
-            ) from error
-        raise UsageError(
-            f"model.path: {where}: its weights are of another network than its config.json: "
-            f"{_weights.numbers(sizes)} numbers, expected {expected}"
-        )
+                f"model.path: {folder / self.name}: its weights are of another network than its "
+                f"config.json: {_weights.numbers(needed)} numbers, expected {expected}"
+            )
+        return weights
+
+    def empty(self, settings: Settings) -> Network:
+        """The network on `meta`, without memory for its weights."""
+        with torch.device("meta"):
+            if self.config:
+                return self.kind(self.config.from_dict(settings))
+            return self.kind.from_config(settings)
+
+    def _spared(self, name: str) -> bool:
+        return bool(self.spare) and name.endswith(self.spare)
+
+    def _not_counted(self, name: str) -> bool:
+        return self._spared(name) or _weights.counted(name)
+
+    def _cannot(self, folder: Path, error: Exception) -> UsageError:
+        reason = first_line(error)
+        return UsageError(f"model.path: cannot load {folder / self.name}: {reason}; get it again")
 
     def _types(self) -> dict[str, Any]:
-        if self.kind is CLIPTextModel:
-            return dict(CLIPTextConfig.__annotations__)
-        return arguments(self.kind)
+        return dict(self.config.__annotations__) if self.config else arguments(self.kind)
 
     def _numbers(self, settings: Settings, tensors: int) -> int:
         """How many the config asks for, found out without memory for them."""
         if any(n > tensors for key in _DEPTHS for n in _scalars(settings.get(key, 0))):
             raise ValueError(f"config.json asks for more layers than there are weights ({tensors})")
-        with torch.device("meta"):
-            network = _empty(self.kind, settings)
-        return sum(parameter.numel() for parameter in network.parameters())
+        named = self.empty(settings).state_dict().items()
+        return sum(value.numel() for name, value in named if not self._not_counted(name))
 
     def _loaded(self, folder: Path, variant: str | None, dtype: torch.dtype) -> Network:
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         # Loading through meta tensors needs accelerate, which is not a dependency.
-        plain = {} if self.kind is CLIPTextModel else {"low_cpu_mem_usage": False}
+        plain = {} if self.config else {"low_cpu_mem_usage": False}
         network, told = self.kind.from_pretrained(
             folder,
             subfolder=self.name,
-            torch_dtype=dtype,
+            **{"dtype" if self.config else "torch_dtype": dtype},
             variant=variant,
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
             **plain,
         )
-        _check_names(folder / self.name, told)
+        _check_names(folder / self.name, told, self.spare)
         _check_finite(folder / self.name, network, dtype)
         return network
 
 
-UNET = Part("unet", UNet2DConditionModel, "diffusion_pytorch_model", _UNET, "_class_name")
-VAE = Part(
-    "vae",
-    AutoencoderKL,
-    "diffusion_pytorch_model",
-    (*_BLOCKS, "in_channels", "out_channels", "latent_channels"),
-    "_class_name",
+OURS = "diffusion_pytorch_model"
+"""What diffusers names weights, as transformers names them "model"."""
+
+UNET = Part("unet", UNet2DConditionModel, OURS, _UNET)
+VAE = Part("vae", AutoencoderKL, OURS, (*_BLOCKS, "in_channels", "out_channels", "latent_channels"))
+TEXT_ENCODER = Part("text_encoder", CLIPTextModel, "model", _TEXT, CLIPTextConfig)
+CLIP_L = Part(
+    "text_encoder", CLIPTextModelWithProjection, "model", (*_TEXT, "projection_dim"), CLIPTextConfig
 )
-TEXT_ENCODER = Part("text_encoder", CLIPTextModel, "model", _TEXT, "architectures")
-PARTS = (UNET, VAE, TEXT_ENCODER)
+CLIP_G = replace(CLIP_L, name="text_encoder_2")
+T5 = Part(
+    "text_encoder_2",
+    T5EncoderModel,
+    "model",
+    ("d_model", "d_ff", "d_kv", "num_heads", "num_layers", "vocab_size"),
+    T5Config,
+    spare=("encoder.embed_tokens.weight",),
+)
+QWEN3 = Part(
+    "text_encoder",
+    Qwen3Model,
+    "model",
+    ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size"),
+    Qwen3Config,
+    also=("Qwen3ForCausalLM",),
+    spare=("lm_head.weight",),
+)
 
 
 def arguments(kind: Any) -> dict[str, Any]:
@@ -168,6 +218,8 @@ def _check_types(path: Path, settings: Settings, types: dict[str, Any]) -> None:
 
 
 def _fits(value: Any, kind: Any) -> bool:
+    if kind is inspect.Parameter.empty:
+        return True
     kinds = {getattr(one, "__origin__", one) for one in _flat(kind)}
     if value is None or isinstance(value, list | dict):
         right = (
@@ -187,26 +239,21 @@ def _flat(kind: Any) -> Iterator[Any]:
 
 
 def _scalars(value: Any) -> Iterator[Any]:
+    """The numbers and texts in lists; what is in a dict is its class's own affair."""
     if isinstance(value, list):
         for one in value:
             yield from _scalars(one)
-    elif value is not None:
+    elif value is not None and not isinstance(value, dict):
         yield value
 
 
-def _empty(kind: Any, settings: Settings) -> Network:
-    if kind is CLIPTextModel:
-        return CLIPTextModel(CLIPTextConfig.from_dict(settings))
-    return kind.from_config(settings)
-
-
-def _check_names(where: Path, told: dict[str, Any]) -> None:
+def _check_names(where: Path, told: dict[str, Any], spare: tuple[str, ...]) -> None:
     for kind in ("missing", "mismatched", "unexpected"):
         names = sorted(
             name
             for name in map(str, told.get(f"{kind}_keys") or ())
             # Positions were kept among the weights once, and are counted off now.
-            if not (kind == "unexpected" and name.endswith("position_ids"))
+            if not name.endswith(("position_ids", *spare) if kind == "unexpected" else spare or " ")
         )
         if names:
             raise UsageError(

@@ -45,9 +45,8 @@ class Tokens:
         return tokens.input_ids
 
 
-def read(folder: Path, rows: int, positions: int) -> Tokens:
-    """The tokenizer of an encoder with `rows` token embeddings and `positions` places."""
-    part = folder / "tokenizer"
+def read(part: Path, rows: int, positions: int) -> Tokens:
+    """The tokenizer in `part` of an encoder with `rows` token embeddings and `positions` places."""
     _check_files(part)
     try:
         tokenizer = CLIPTokenizer.from_pretrained(part, local_files_only=True)

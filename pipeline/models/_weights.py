@@ -68,7 +68,7 @@ def find(part: Path, base: str) -> Weights:
 
 def numbers(sizes: Sizes) -> int:
     """How many the network has; token positions are no weights."""
-    return sum(prod(shape) for name, (_, shape) in sizes.items() if not _positions(name))
+    return sum(prod(shape) for name, (_, shape) in sizes.items() if not counted(name))
 
 
 def finite(tensor: torch.Tensor) -> bool:
@@ -76,8 +76,9 @@ def finite(tensor: torch.Tensor) -> bool:
     return not tensor.numel() or bool(torch.isfinite(torch.stack(torch.aminmax(tensor))).all())
 
 
-def _positions(name: str) -> bool:
-    return name.rpartition(".")[2] == "position_ids"
+def counted(name: str) -> bool:
+    """Whether it is a count, of places or batches, and no weight."""
+    return name.rpartition(".")[2] in ("position_ids", "num_batches_tracked")
 
 
 def _variants(names: list[str], pattern: str) -> dict[str | None, str]:
@@ -150,7 +151,7 @@ def _opened(file: Path) -> Any:
 
 
 def _check_tensor(file: Path, name: str, kind: str, tensor: torch.Tensor) -> None:
-    if _positions(name):
+    if counted(name):
         return
     if kind not in FLOATS:
         raise UsageError(

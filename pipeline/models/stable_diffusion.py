@@ -5,55 +5,35 @@ Read with every config, so it imports neither torch nor diffusers until `build`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field
-
-from pipeline.section import Section
+from pipeline.models._settings import Settings
 
 if TYPE_CHECKING:
     from pipeline.models._stable_diffusion import StableDiffusion
 
 
-class Config(Section):
+class Config(Settings):
     """A Stable Diffusion 1.x or 2.x model in the diffusers folder format, safetensors only."""
 
     type: Literal["stable_diffusion"] = "stable_diffusion"
-    path: str = Field(
-        "demo",
-        description="Local folder, Hugging Face id (owner/name), or demo: the embedded model.",
-    )
-    revision: str | None = Field(None, description="Branch, tag or commit of a Hugging Face id.")
-    resolution: int | None = Field(
-        None, ge=8, description="Side in pixels the model works at; unset: what it was trained at."
-    )
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="Of the networks; auto: bfloat16 where the device has it."
-    )
-    device: str = Field(
-        "auto",
-        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
-        description="auto: cuda where there is one.",
-    )
-    compile: bool = Field(
-        False,
-        description="torch.compile: faster passes, for a minute or more at the first start on a "
-        "machine and seconds at later ones. Needs a C++ compiler.",
-    )
-    micro_batch: int | None = Field(
-        None, ge=1, description="Rows of one pass of the network; unset: chosen for the device."
-    )
+    pipelines: ClassVar[tuple[str, ...]] = (
+        "StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline",
+        "StableDiffusionDiffEditPipeline",
+    )  # fmt: skip
 
 
 def build(config: Config) -> StableDiffusion:
     """The model, loaded. Raises UsageError where the folder is not one that can be used."""
-    from pipeline.models._stable_diffusion import load
+    from pipeline.models._load import load
+    from pipeline.models._stable_diffusion import StableDiffusion
 
-    return load(config)
+    return load(StableDiffusion, config)
 
 
 def check(config: Config) -> None:
     """Raises the UsageError that `build` would of a folder that cannot be used; keeps nothing."""
-    from pipeline.models._stable_diffusion import check
+    from pipeline.models._load import check
+    from pipeline.models._stable_diffusion import StableDiffusion
 
-    check(config)
+    check(StableDiffusion, config)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +42,8 @@ Outcome = Row | RowError
 
 BATCH = 64
 """Images edited together at most: every level of their inversions is held on the device."""
+TRAJECTORY_BYTES = 1 << 30
+"""Of those levels, where that allows fewer images."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Edit:
         spent = Spent()
         with ThreadPoolExecutor(threads(self._config)) as pool:
             jobs = list(pool.map(self._job, range(len(rows)), rows))
-            for size_jobs in _by_size([job for job in jobs if isinstance(job, Job)]):
+            for size_jobs in _by_size([job for job in jobs if isinstance(job, Job)], self._most):
                 done = guarded(size_jobs, lambda batch: self._edit(batch, pool, spent))
                 outcomes |= {
                     job.index: _each(job, o) for job, o in zip(size_jobs, done, strict=True)
@@ -89,6 +91,13 @@ class Edit:
             if isinstance(job, RowError)
         }
         return spent.noted(exploded(table, rows, outcomes, self._config.check.scores))
+
+    def _most(self, size: tuple[int, int]) -> int:
+        """Images of (width, height) pixels that are edited together at most."""
+        width, height = (side // self._model.factor for side in size)
+        level = 4 * self._model.channels * width * height
+        held = TRAJECTORY_BYTES // (level * (self._settings.steps + 1))
+        return max(1, min(BATCH, int(held)))
 
     def _job(self, index: int, row: Row) -> Job | RowError | None:
         if row["error_kind"] is not None or not row["edits"]:
@@ -189,11 +198,15 @@ def threads(config: RunConfig) -> int:
     return max(1, round(config.run.cpus_per_actor or (os.cpu_count() or 1) / config.run.actors[1]))
 
 
-def _by_size(jobs: Sequence[Job]) -> list[list[Job]]:
+def _by_size(jobs: Sequence[Job], most: Callable[[tuple[int, int]], int]) -> list[list[Job]]:
     groups: defaultdict[tuple[int, int], list[Job]] = defaultdict(list)
     for job in jobs:
         groups[job.size].append(job)
-    return [jobs[i : i + BATCH] for jobs in groups.values() for i in range(0, len(jobs), BATCH)]
+    return [
+        jobs[i : i + most(size)]
+        for size, jobs in groups.items()
+        for i in range(0, len(jobs), most(size))
+    ]
 
 
 def _each(job: Job, outcome: list[Outcome] | RowError) -> list[Outcome]:

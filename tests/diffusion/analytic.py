@@ -6,6 +6,7 @@ Pictures are their own latents (f = 1).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,10 +24,12 @@ class Gaussian:
         self.means, self.spread = means, spread
         self.device, self.dtype = torch.device("cpu"), torch.float32
         self.rows, self.images = MicroBatch(7), MicroBatch(3)
+        self.name, self.weights, self.told = "gaussian", "none", False
+        self.resolution, self.latent_multiple, self.channels, self.factor = 8, 1, 3, 1
         angles = torch.linspace(0, 1.5, TIMES + 1)
         self.alphas, self.sigmas = angles.cos(), angles.sin()
 
-    def timesteps(self, steps: int) -> Tensor:
+    def timesteps(self, steps: int, size: tuple[int, int]) -> Tensor:
         return torch.arange(1, steps + 1) * (TIMES // steps)
 
     def alpha(self, t_B: Tensor) -> Tensor:
@@ -55,3 +58,10 @@ class Frozen(Gaussian):
 
     def eps(self, x_BCHW: Tensor, t_B: Tensor, cond: Cond) -> Tensor:
         return cond["mean"]
+
+
+def scheduler_of(model: Any, **changes: Any) -> Any:
+    """diffusers' DDIM with the settings of the folder that `model` was loaded from."""
+    from diffusers import DDIMScheduler
+
+    return DDIMScheduler.from_pretrained(model.name, subfolder="scheduler", **changes)

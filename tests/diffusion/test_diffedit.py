@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from pipeline.diffusion.batching import Cost
+from pipeline.diffusion.denoiser import Cond
 from pipeline.diffusion.diffedit import Edited, diffedit
 from pipeline.diffusion.edit import Decoding, edit
 from pipeline.diffusion.invert import invert
 from pipeline.diffusion.schedule import Schedule
 from pipeline.diffusion.settings import Settings, Target, expected_evaluations
 from pipeline.models._stable_diffusion import StableDiffusion
-from tests.diffusion.analytic import Frozen, Gaussian
+from tests.diffusion.analytic import Frozen, Gaussian, scheduler_of
 
 SETTINGS = Settings(steps=10, noise_maps=4, threshold=0.4)
 SEEDS = [11, 12, 13, 14]
@@ -118,7 +119,7 @@ def test_an_empty_mask_returns_the_input_and_costs_no_denoising(
 def test_with_a_frozen_noise_editing_undoes_inverting() -> None:
     noise = torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(0))
     frozen = Frozen({"": noise[0], "target": noise[0]})
-    schedule = Schedule.of(frozen, 20)
+    schedule = Schedule.of(frozen, 20, (8, 8))
     x0 = noise[1:]
     trajectory = invert(frozen, schedule, x0, [20], "ddim", Cost())
     everywhere = torch.ones(1, 6, 6, dtype=torch.bool)
@@ -143,13 +144,13 @@ def test_an_edit_everywhere_is_plain_ddim_from_the_inverted_latent(
     guided: range, model: StableDiffusion, pictures: Tensor
 ) -> None:
     settings = SETTINGS
-    scheduler = type(model._scheduler).from_config(model._scheduler.config, set_alpha_to_one=True)
+    scheduler = scheduler_of(model, set_alpha_to_one=True)
     scheduler.set_timesteps(settings.steps)
-    schedule = Schedule.of(model, settings.steps)
+    schedule = Schedule.of(model, settings.steps, (8, 8))
     x = invert(model, schedule, model.encode(pictures[:1]), [7], "ddim", Cost())[7]
     text = model.text(["", "a blue lamp"])["text"]
     for t, time in zip(range(7, 0, -1), scheduler.timesteps[-7:], strict=True):
-        empty, target = model._unet(x.repeat(2, 1, 1, 1), time, text).sample.chunk(2)
+        empty, target = model._network(x.repeat(2, 1, 1, 1), time, text).sample.chunk(2)
         eps = empty + (7.5 if t in guided else 1) * (target - empty)
         x = scheduler.step(eps, time, x).prev_sample
     everywhere = torch.ones(1, *x.shape[-2:], dtype=torch.bool)
@@ -176,7 +177,7 @@ def test_the_reference_leaves_noise_in_the_background_and_ours_does_not(
         num_inference_steps=10,
         output_type="latent",
     ).images
-    schedule = Schedule.of(model, 10)
+    schedule = Schedule.of(model, 10, (8, 8))
     trajectory = invert(model, schedule, x0, [7], "ddim", Cost())
     ours = edit(
         model, schedule, trajectory, mask, [Decoding(0, 7, "a blue lamp", 7.5)], "ddim", Cost()
@@ -194,7 +195,7 @@ def test_each_level_outside_of_the_mask_is_the_inverted_latent_of_that_level() -
     generator = torch.Generator().manual_seed(0)
     x0, mean, other = torch.randn(3, 1, 3, 4, 4, generator=generator)
     denoiser = Gaussian({"": mean[0], "target": other[0]})
-    schedule = Schedule.of(denoiser, 8)
+    schedule = Schedule.of(denoiser, 8, (8, 8))
     trajectory = invert(denoiser, schedule, x0, [8], "ddim", Cost())
     seen: dict[int, Tensor] = {}
 
@@ -216,8 +217,8 @@ def test_a_row_that_stops_being_finite_fails_alone(
     model: StableDiffusion, pictures: Tensor, broken: str
 ) -> None:
     """NaN under one prompt, as a text that overflows in float16 gives."""
-    state = model.text([broken])["text"][0]
-    model._texts[broken] = torch.full_like(state, torch.nan)
+    state = {"text": model.text([broken])["text"][0]}
+    model._texts[broken] = {"text": torch.full_like(state["text"], torch.nan)}
     try:
         edits = diffedit(model, pictures, TARGETS, SEEDS, SETTINGS).edits
     finally:
@@ -238,3 +239,26 @@ def test_a_picture_that_is_not_finite_fails_alone(model: StableDiffusion, pictur
 
 def test_no_targets_cost_nothing(model: StableDiffusion, pictures: Tensor) -> None:
     assert diffedit(model, pictures, [], SEEDS, SETTINGS).cost == Cost()
+
+
+class Told(Frozen):
+    """Its answer goes with the guidance that it is told."""
+
+    told = True
+
+    def eps(self, x_BCHW: Tensor, t_B: Tensor, cond: Cond) -> Tensor:
+        self.heard.append(cond["guidance"].tolist())
+        return cond["mean"] * cond["guidance"].view(-1, 1, 1, 1)
+
+
+def test_a_network_that_is_told_its_guidance_is_asked_once_a_step() -> None:
+    """1 for masks, inversion and the steps after the guided ones, the target's own before."""
+    means = {"": torch.zeros(3, 4, 4), "a": torch.rand(3, 4, 4), "b": torch.rand(3, 4, 4)}
+    denoiser = Told(means)
+    denoiser.told, denoiser.heard = True, []
+    settings = Settings(steps=4, noise_maps=2, guidance_stop=0.5)
+    targets = [Target(0, "a", "b", encoding_ratio=1.0, guidance_scale=3.5)]
+    result = diffedit(denoiser, torch.rand(1, 3, 4, 4), targets, [0], settings)
+    assert result.cost.evaluations == expected_evaluations(targets, settings, told=True) == 4 + 8
+    heard = [g for call in denoiser.heard for g in call]
+    assert heard == [1.0] * 8 + [3.5, 3.5, 1.0, 1.0]

@@ -20,7 +20,7 @@ MAPS, STEPS, STRENGTH = 6, 10, 0.5
 
 
 def _ours(model: StableDiffusion, x0: Tensor, noise: Tensor, pairs: list[tuple[str, str]]) -> Any:
-    schedule = Schedule.of(model, STEPS)
+    schedule = Schedule.of(model, STEPS, (8, 8))
     contrasts = [Contrast(i, level(STEPS, STRENGTH), *pair) for i, pair in enumerate(pairs)]
     heat = heat_maps(model, schedule, x0, noise, contrasts, 3.0, Cost())
     return binary(heat, 0.5, 0).numpy()
@@ -89,7 +89,7 @@ def test_dilation_grows_in_all_directions_and_stops_at_the_border() -> None:
 def test_predictions_are_shared_by_all_targets_of_an_image(
     model: StableDiffusion, pictures: Tensor
 ) -> None:
-    schedule, cost = Schedule.of(model, STEPS), Cost()
+    schedule, cost = Schedule.of(model, STEPS, (8, 8)), Cost()
     contrasts = [Contrast(0, 5, "a red mug", f"a {colour} mug") for colour in ("blue", "green")]
     contrasts += [Contrast(0, 5, "a blue mug", "a red mug"), Contrast(0, 3, "a red mug", "a cup")]
     x0, noise = model.encode(pictures[:1]), noise_maps(1, MAPS, (4, 8, 8))[None]

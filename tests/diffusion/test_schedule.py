@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pipeline.diffusion.schedule import Schedule
 from pipeline.diffusion.settings import level
 from pipeline.models._stable_diffusion import StableDiffusion
-from tests.diffusion.analytic import Gaussian
+from tests.diffusion.analytic import Gaussian, scheduler_of
 
-SCHEDULE = Schedule.of(Gaussian({}), 20)
+SCHEDULE = Schedule.of(Gaussian({}), 20, (8, 8))
 levels = st.integers(0, 20)
 
 
@@ -57,15 +57,15 @@ def test_a_ratio_means_the_same_level_after_a_float32_column(steps: int, percent
 @pytest.mark.parametrize("which", ["model", "v_model"])
 def test_decoding_agrees_with_ddim_scheduler(which: str, request: Any) -> None:
     model: StableDiffusion = request.getfixturevalue(which)
-    ours = Schedule.of(model, 10)
-    theirs = type(model._scheduler).from_config(model._scheduler.config, set_alpha_to_one=True)
+    ours = Schedule.of(model, 10, (8, 8))
+    theirs = scheduler_of(model, set_alpha_to_one=True)
     theirs.set_timesteps(10)
     assert ours.times[1:].flip(0).tolist() == theirs.timesteps.tolist()
     cond = model.text(["a red mug"])
     x = y = _random(1, 4, 8, 8)
     for t, time in zip(range(10, 0, -1), theirs.timesteps, strict=True):
         x = ours.ddim(x, model.eps(x, ours.times[[t]], cond), [t], [t - 1])
-        raw = model._unet(y, time, encoder_hidden_states=cond["text"]).sample
+        raw = model._network(y, time, encoder_hidden_states=cond["text"]).sample
         y = theirs.step(raw, time, y).prev_sample
     torch.testing.assert_close(x, y, rtol=1e-4, atol=1e-4)
 
@@ -76,9 +76,9 @@ def test_encoding_agrees_with_ddim_inverse_scheduler(which: str, request: Any) -
     from diffusers import DDIMInverseScheduler
 
     model: StableDiffusion = request.getfixturevalue(which)
-    ours = Schedule.of(model, 10)
+    ours = Schedule.of(model, 10, (8, 8))
     theirs = DDIMInverseScheduler.from_config(
-        model._scheduler.config, set_alpha_to_one=True, prediction_type="epsilon"
+        scheduler_of(model).config, set_alpha_to_one=True, prediction_type="epsilon"
     )
     theirs.set_timesteps(10)
     cond = model.text([""])

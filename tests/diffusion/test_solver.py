@@ -15,7 +15,7 @@ from pipeline.diffusion.invert import invert
 from pipeline.diffusion.schedule import Schedule
 from pipeline.diffusion.settings import Settings, Solver, Target
 from pipeline.models._stable_diffusion import StableDiffusion
-from tests.diffusion.analytic import Frozen, Gaussian
+from tests.diffusion.analytic import Frozen, Gaussian, scheduler_of
 
 EVERYWHERE = torch.ones(1, 4, 4, dtype=torch.bool)
 
@@ -28,9 +28,9 @@ def test_decoding_agrees_with_diffusers_multistep_scheduler(model: StableDiffusi
     """Its first step is of first order, and so is its last, to σ = 0."""
     from diffusers import DPMSolverMultistepScheduler
 
-    schedule, cond = Schedule.of(model, 10), model.text(["a red mug"])
+    schedule, cond = Schedule.of(model, 10, (8, 8)), model.text(["a red mug"])
     theirs = DPMSolverMultistepScheduler.from_config(
-        model._scheduler.config, algorithm_type="dpmsolver++", solver_order=2, thresholding=False
+        scheduler_of(model).config, algorithm_type="dpmsolver++", solver_order=2, thresholding=False
     )
     theirs.set_timesteps(timesteps=schedule.times[1:].flip(0).tolist())
     y = _random(1, 4, 8, 8)
@@ -53,7 +53,7 @@ def _exact(denoiser: Gaussian, x0: Tensor, time: int) -> Tensor:
 def _errors(solver: Solver, steps: int) -> tuple[float, float]:
     """Of the inverted latent, and of the picture decoded from the exact one."""
     denoiser = Gaussian({"": _random(3, 4, 4)})
-    schedule, x0 = Schedule.of(denoiser, steps), _random(1, 3, 4, 4, seed=1)
+    schedule, x0 = Schedule.of(denoiser, steps, (8, 8)), _random(1, 3, 4, 4, seed=1)
     top = steps * 4 // 5
     exact = _exact(denoiser, x0, int(schedule.times[top]))
     trajectory = invert(denoiser, schedule, x0, [top], solver, Cost())
@@ -78,7 +78,7 @@ def test_halving_the_step_more_than_halves_the_error(direction: int) -> None:
 def test_with_a_frozen_noise_editing_undoes_inverting() -> None:
     noise = _random(2, 3, 4, 4)
     frozen = Frozen({"": noise[0]})
-    schedule = Schedule.of(frozen, 20)
+    schedule = Schedule.of(frozen, 20, (8, 8))
     trajectory = invert(frozen, schedule, noise[1:], [16], "dpm", Cost())
     back = edit(frozen, schedule, trajectory, EVERYWHERE, [Decoding(0, 16, "", 1)], "dpm", Cost())
     torch.testing.assert_close(back, noise[1:], rtol=1e-4, atol=1e-4)

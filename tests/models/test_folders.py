@@ -519,7 +519,7 @@ def test_the_padding_of_stable_diffusion_2_is_read(copy: Path) -> None:
     """Its special_tokens_map.json pads with a token of its own, and stands above the config."""
     (copy / "tokenizer/special_tokens_map.json").write_text('{"pad_token": "-"}')
     model = build(Config(path=str(copy), device="cpu", dtype="float32"))
-    assert model._tokens(["b"])[0].tolist() == [80, 41, 81, *[38] * 21]
+    assert model._tokens["tokenizer"](["b"])[0].tolist() == [80, 41, 81, *[38] * 21]
 
 
 # --- scheduler ---------------------------------------------------------------------------------

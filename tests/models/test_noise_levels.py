@@ -87,7 +87,7 @@ def test_a_time_past_the_last_is_no_level(tmp_path: Path) -> None:
 
 
 def test_a_thousand_steps_of_a_model_end_in_noise(tiny_model: Path) -> None:
-    schedule = Schedule.of(build(Config(path=str(tiny_model), device="cpu")), 1000)
+    schedule = Schedule.of(build(Config(path=str(tiny_model), device="cpu")), 1000, (8, 8))
     assert schedule.times.tolist() == list(range(-1, 1000))
     assert schedule.alphas[-1] == schedule.alphas.min() < 0.1
 

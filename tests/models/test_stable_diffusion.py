@@ -16,7 +16,7 @@ import torch
 from pydantic import ValidationError
 
 from pipeline.errors import UsageError
-from pipeline.models import _stable_diffusion
+from pipeline.models import _load, _model
 from pipeline.models.stable_diffusion import Config, build
 
 
@@ -98,11 +98,11 @@ def test_texts_are_encoded_once_and_the_oldest_is_dropped(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = build(Config(path=str(tiny_model), device="cpu", dtype="float32"))
-    monkeypatch.setattr(_stable_diffusion, "TEXTS_KEPT", 2)
+    monkeypatch.setattr(_model, "TEXT_BYTES", 2 * 24 * 16 * 4)
     encoded: list[str] = []
     encode = model._encoded
 
-    def counted(prompts: list[str]) -> torch.Tensor:
+    def counted(prompts: list[str]) -> dict[str, torch.Tensor]:
         encoded.extend(prompts)
         return encode(prompts)
 
@@ -137,7 +137,7 @@ def test_a_schedule_with_zero_terminal_snr_stays_finite(tiny_v_model: Path, tmp_
         timestep_spacing="trailing",
     )
     model = build(Config(path=str(copy), device="cpu"))
-    last = model.timesteps(10)[-1:]
+    last = model.timesteps(10, (8, 8))[-1:]
     assert last.item() == 999
     assert 0 < model.alpha(last).item() < 0.01
 
@@ -145,7 +145,7 @@ def test_a_schedule_with_zero_terminal_snr_stays_finite(tiny_v_model: Path, tmp_
 def test_more_steps_than_times_is_told(tiny_model: Path) -> None:
     model = build(Config(path=str(tiny_model), device="cpu", dtype="float32"))
     with pytest.raises(UsageError, match=r"edit\.steps: 1001 is more than the model's 1000 times"):
-        model.timesteps(1001)
+        model.timesteps(1001, (8, 8))
 
 
 def test_only_fp16_weights_are_used_where_there_are_no_others(
@@ -187,8 +187,8 @@ def test_a_cpu_computes_in_bfloat16_only_where_it_has_the_instructions(
         monkeypatch.setattr(torch.cpu, f"_is_{name}_supported", lambda there=there: there)
     cpu = torch.device("cpu")
     expected = torch.bfloat16 if instructions else torch.float32
-    assert _stable_diffusion.choose_dtype("auto", cpu) == expected
-    assert _stable_diffusion.choose_dtype("float32", cpu) == torch.float32
+    assert _load.choose_dtype("auto", cpu) == expected
+    assert _load.choose_dtype("float32", cpu) == torch.float32
 
 
 @torch.inference_mode()

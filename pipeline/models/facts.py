@@ -1,0 +1,74 @@
+"""What a model is, needs and obliges to, for a person who plans a run: from its configs alone.
+
+Loads no weights: networks are made on `meta`, so importing torch is what takes time.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UsageError
+from pipeline.models import _folder
+from pipeline.models._settings import Settings
+
+GIB = 2**30
+LEVELS_GIB = 1.0
+"""Of the levels of inversions, at most (stages.edit), and as much of text states."""
+
+
+def facts(config: Settings) -> list[tuple[str, str]]:
+    """Name and value of each; of a model that is not on this machine, without its memory."""
+    kind = config.model_dump()["type"]
+    told = [("model", f"{config.path} ({kind})")]
+    if config.terms():
+        told.append(("licence of its outputs", config.terms()))
+    folder = _here(config)
+    need = _memory(folder, config, kind) if folder else "unknown: the model is not here"
+    return [*told, ("device memory", need)]
+
+
+def _here(config: Settings) -> Path | None:
+    try:
+        folder = Path(config.path).expanduser()
+        return _folder.find(config.path, None) if config.path == "demo" or folder.is_dir() else None
+    except (OSError, UsageError):
+        return None
+
+
+def _memory(folder: Path, config: Settings, kind: str) -> str:
+    module = import_module(f"pipeline.models._{kind}")
+    parts = _numbers(folder, module.FAMILY)
+    size = 4 if config.dtype == "float32" else 2
+    network, texts = parts.pop("network"), sum(parts.values())
+    shrunk = 1 if config.weights == "float8" else size
+    working = LEVELS_GIB + _decoding(folder, module.FAMILY, config.resolution, size) / GIB
+    texts_gib = 0.0 if config.offload_text else size * texts / GIB
+    total = shrunk * network / GIB + texts_gib + working
+    return (
+        f"about {total:.1f} GiB: {shrunk * network / GIB:.1f} of the network "
+        f"({network / 1e9:.2f} G parameters), {texts_gib:.1f} of text encoders and autoencoder, "
+        f"{working:.1f} of latents and a picture's decoding; text states come to at most 1 more, "
+        "and micro-batches fill what is left"
+    )
+
+
+def _numbers(folder: Path, family: Any) -> dict[str, int]:
+    """Parameters of `network` and of each other part."""
+    found = {}
+    for part in family.parts:
+        if (folder / part.name / "config.json").is_file():
+            settings = part.settings(folder, family.says)
+            name = "network" if part.name in ("unet", "transformer") else part.name
+            found[name] = sum(p.numel() for p in part.empty(settings).parameters())
+    return found
+
+
+def _decoding(folder: Path, family: Any, asked: int | None, size: int) -> float:
+    """Bytes: the three widest maps of a ResNet block at the picture's own size."""
+    names = [part for part in family.parts if (folder / part.name / "config.json").is_file()]
+    settings = {part.name: part.settings(folder, family.says) for part in names}
+    side = asked or family.resolution(settings) or 512
+    widths = settings["vae"]["block_out_channels"]
+    return float(size * side**2 * (widths[min(1, len(widths) - 1)] + 2 * widths[0]))
