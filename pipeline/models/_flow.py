@@ -57,7 +57,9 @@ class FlowLevels:
             asked["mu"] = self._mu(self._scheduler.config, tokens, steps)
         self._scheduler.set_timesteps(**asked)
         sigmas: Tensor = self._scheduler.sigmas[:-1].flip(0)
-        if len(sigmas) != steps or sigmas[0] <= 0 or not (torch.diff(sigmas) > 0).all():
+        # As they are used, for the top of them are held below 1 and may fall together there.
+        held = self.sigma(sigmas)
+        if len(sigmas) != steps or sigmas[0] <= 0 or not (torch.diff(held) > 0).all():
             raise UsageError(f"edit.steps: {steps} is more than the model's times")
         return sigmas.to(self._device)
 
