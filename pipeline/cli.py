@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
-from pipeline import cli_shop, process
+from pipeline import cli_dead, cli_shop, process
 from pipeline import config as configs
 from pipeline.errors import RunError, UsageError
 from pipeline.evaluation import names as protocols
+from pipeline.terminal import Endpoint, Folder, Overrides, complaints, console, tell
 
 app = typer.Typer(
     name="diffedit",
@@ -28,16 +28,8 @@ app = typer.Typer(
     "Exit codes: 0 done, 1 failed, 2 bad config or usage, 3 too many dead letters, "
     "130 interrupted (the same command resumes).",
 )
-console = Console()
-complaints = Console(stderr=True)
-
 
 ConfigFile = Annotated[Path, typer.Argument(help="YAML config of the run.", metavar="CONFIG")]
-Overrides = Annotated[
-    list[str] | None, typer.Argument(help="key.path=value …, over the file.", metavar="[KEY=VALUE]")
-]
-Folder = Annotated[str, typer.Argument(help="Output folder or s3:// prefix.", metavar="DIR")]
-Endpoint = Annotated[str | None, typer.Option(help="S3 server of an s3:// DIR; unset: AWS.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show Ray's own messages.")]
 
 
@@ -108,17 +100,12 @@ def verify(
                 console.print(f"repair {line}", markup=False, soft_wrap=True)
     with console.status("verifying …"):
         report = problems_of(output)
-    _tell(report.problems)
+    tell(report.problems)
     for warning in report.warnings[:20]:
         console.print(f"warning {warning}", markup=False, soft_wrap=True)
     console.print(report.line())
     if report.problems:
         raise typer.Exit(1)
-
-
-def _tell(problems: list[str]) -> None:
-    for problem in problems:
-        complaints.print(f"[red]problem[/] {escape(problem)}", soft_wrap=True)
 
 
 @app.command()
@@ -151,7 +138,7 @@ def report(
     problems: list[str] = []
     with console.status("reading the manifests …"):
         path = write_report(existing_output(folder, endpoint_url), problems, edits)
-    _tell(problems)
+    tell(problems)
     console.print(f"report: {path}", markup=False, soft_wrap=True)
     if problems:
         raise typer.Exit(1)
@@ -225,73 +212,7 @@ def _tracked(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
     return track(items, what, total, console=console, transient=True)
 
 
-dead = typer.Typer(no_args_is_help=True, help="The dead letters of an output.")
-app.add_typer(dead, name="dead")
-
-
-@dead.command("list")
-def dead_list(folder: Folder, endpoint_url: Endpoint = None) -> None:
-    """How many dead letters there are, by stage and kind, with an example of each."""
-    from pipeline.progress import dead_table
-    from pipeline.sinks import dead as letters
-    from pipeline.sinks.output import existing_output
-
-    problems: list[str] = []
-    console.print(dead_table(letters.read(existing_output(folder, endpoint_url), problems)))
-    _tell(problems)
-    if problems:
-        raise typer.Exit(1)
-
-
-@dead.command("show")
-def dead_show(
-    folder: Folder,
-    key: Annotated[str, typer.Argument(help="Key of the row, as `dead list` prints it.")],
-    endpoint_url: Endpoint = None,
-) -> None:
-    """Every column of a row's dead letters, as JSON; the image as its size."""
-    from pipeline.progress import letter
-    from pipeline.sinks import dead as letters
-    from pipeline.sinks.output import existing_output
-
-    found = [
-        row
-        for table in letters.read(existing_output(folder, endpoint_url))
-        for row in table.to_pylist()
-        if row["key"] == key
-    ]
-    if not found:
-        raise UsageError(f"{folder}: no dead letter of a row with the key {key!r}")
-    for row in found:
-        print(letter(row))
-
-
-@dead.command("replay")
-def dead_replay(
-    folder: Folder,
-    overrides: Overrides = None,
-    kind: Annotated[list[str] | None, typer.Option(help="Only letters of this kind.")] = None,
-    endpoint_url: Endpoint = None,
-) -> None:
-    """Run dead letters again after a fix, into the same output, still exactly once.
-
-    Example: diffedit dead replay out/edits input.max_pixels=200000000 --kind too_large
-    """
-    from pipeline.engine.replay import replay
-    from pipeline.progress import counts, progress
-    from pipeline.sinks.output import existing_output
-    from pipeline.sinks.replay import unreadable
-
-    with progress(console) as watch:
-        tally = replay(folder, endpoint_url, overrides or [], kind or [], watch)
-    stay = unreadable(existing_output(folder, endpoint_url))
-    said = counts(tally) if tally.chunks else "no dead letter to run again"
-    if stay:
-        said += (
-            f"\nletters of the stage read that stay: {stay}; what could not be read is not in "
-            "them, so mend the shard, give it another name and run again"
-        )
-    console.print(said, markup=False, soft_wrap=True)
+app.add_typer(cli_dead.app, name="dead")
 
 
 class Format(StrEnum):

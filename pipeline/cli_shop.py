@@ -8,15 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+
+from pipeline.terminal import Endpoint, Folder, console
 
 if TYPE_CHECKING:
     from pipeline.export.plan import Item
-
-console = Console()
-
-Folder = Annotated[str, typer.Argument(help="Output folder or s3:// prefix.", metavar="DIR")]
-Endpoint = Annotated[str | None, typer.Option(help="S3 server of an s3:// DIR; unset: AWS.")]
 
 
 class Use(StrEnum):
