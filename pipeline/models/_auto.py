@@ -29,7 +29,8 @@ def completed(raw: Mapping[str, Any], kinds: Mapping[str, type[Settings]]) -> di
     if not isinstance(family, str) or family not in kinds:
         return dict(raw)
     kind = kinds[family]
-    found = {**kind.said(lambda file: _read(model, file)), **model, "type": family}
+    # A config that names the family is read without a network.
+    found = {**kind.said(lambda file: _read(model, file, named == "auto")), **model, "type": family}
     return {**raw, **_with_defaults(raw, kind), "model": found}
 
 
@@ -42,7 +43,7 @@ def _with_defaults(raw: Mapping[str, Any], kind: type[Settings]) -> dict[str, An
 
 
 def _family(model: Mapping[str, Any], kinds: Mapping[str, type[Settings]]) -> str:
-    said = _read(model, "model_index.json").get("_class_name")
+    said = _read(model, "model_index.json", True).get("_class_name")
     for name, kind in kinds.items():
         if said in kind.pipelines:
             return name
@@ -54,12 +55,15 @@ def _family(model: Mapping[str, Any], kinds: Mapping[str, type[Settings]]) -> st
     )
 
 
-def _read(model: Mapping[str, Any], file: str) -> dict[str, Any]:
-    """A config of the model's folder; empty where it cannot be had, which the loader tells."""
+def _read(model: Mapping[str, Any], file: str, reach: bool) -> dict[str, Any]:
+    """A config of the model's folder; empty where it cannot be had, which the loader tells.
+
+    `reach`: ask the hub where it is not on this machine.
+    """
     path, revision = model.get("path", "demo"), model.get("revision")
     if not isinstance(path, str) or not isinstance(revision, str | None):
         return {}
     try:
-        return _folder.read_json(_folder.find_config(path, revision, file))
+        return _folder.read_json(_folder.find_config(path, revision, file, reach))
     except UsageError:
         return {}

@@ -42,10 +42,13 @@ def find(path: str, revision: str | None) -> Path:
     return local
 
 
-def find_config(path: str, revision: str | None, file: str) -> Path:
-    """One small file of the folder that `find` finds, without what else a hub has of it."""
+def find_config(path: str, revision: str | None, file: str, reach: bool) -> Path:
+    """One small file of the folder that `find` finds, without what else a hub has of it.
+
+    `reach`: ask the hub where its cache here has no such file.
+    """
     if path != "demo" and _local(path) is None and re.fullmatch(_ID, path):
-        return _download_config(path, revision, file)
+        return _download_config(path, revision, file, reach)
     return find(path, revision) / file
 
 
@@ -163,11 +166,12 @@ def _download(model_id: str, revision: str | None) -> Path:
     ) from failed
 
 
-def _download_config(model_id: str, revision: str | None, file: str) -> Path:
+def _download_config(model_id: str, revision: str | None, file: str, reach: bool) -> Path:
     from huggingface_hub import hf_hub_download
 
     try:
-        return Path(hf_hub_download(model_id, file, revision=revision))
+        there = hf_hub_download(model_id, file, revision=revision, local_files_only=not reach)
+        return Path(there)
     except Exception as error:  # of the hub's client and of the network below
         raise UsageError(f"model.path: {model_id}: no {file}: {first_line(error)}") from error
 
