@@ -88,7 +88,12 @@ _POISONS: dict[str, tuple[str, Act]] = {
         lambda module: _before(module.Member, "__init__", lambda _, *given: _die(*given)),
     ),
     "edit": ("pipeline.stages.edit", lambda module: _before(module, "decode", _die)),
-    "check": ("pipeline.stages.check", lambda module: _before(module, "decode", _die)),
+    "check": (
+        "pipeline.stages.check",
+        lambda module: _before(
+            module.Check, "__call__", lambda _, table: _die(*table["image"].to_pylist())
+        ),
+    ),
     "write": (
         "pipeline.sinks.parquet",
         lambda module: _before(
