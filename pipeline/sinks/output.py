@@ -252,12 +252,20 @@ def _refuse_another(output: Output, there: Mapping[str, Any]) -> None:
         raise UsageError(
             "\n".join(
                 [
-                    f"{output.path}: holds results of other settings (there → here); "
+                    f"{output.path}: {_standing(output)} (there → here); "
                     "choose another output.path, or take these back:",
                     *lines,
                 ]
             )
         )
+
+
+def _standing(output: Output) -> str:
+    """What is there, and whether it may go."""
+    commits = storages.names(output.fs, f"{output.root}/{layout.COMMITS}")
+    if next(iter(commits), None) is None:
+        return "was begun with other settings, and nothing is done there: remove it and go on"
+    return "holds results of other settings"
 
 
 def _flat(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -31,7 +31,7 @@ def test_the_output_of_another_config_is_refused_with_the_difference(tmp_path: P
     with pytest.raises(UsageError) as refused:
         open_output(other, {"weights_hash": "bb"})
     lines = str(refused.value).splitlines()
-    assert path in lines[0]
+    assert path in lines[0] and "nothing is done there: remove it and go on" in lines[0]
     assert lines[1:] == [
         "  mask.threshold: 0.35 → 0.4",
         '  model weights_hash: "aa" → "bb"',
