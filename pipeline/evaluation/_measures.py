@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.evaluation._protocol import Item, Measure
+from pipeline.evaluation._protocol import Column, Item, Measure
 from pipeline.evaluation._record import Pixels
 from pipeline.metrics._networks import clip, dino, lpips
 
@@ -105,6 +105,17 @@ def clip_text(items: Sequence[Item], network: clip.Clip) -> Sequence[float]:
     return clip.image_text(
         network, [i.edited for i in items], [i.record.target_prompt for i in items]
     )
+
+
+CLIP_WHOLE = Column(
+    "clip_whole",
+    clip_text,
+    "100 × cosine of the edit and the target prompt, CLIP ViT-L/14",
+    "higher",
+    1e2,
+    "clip",
+)
+"""Of the whole picture, as several protocols have it."""
 
 
 def clip_source(items: Sequence[Item], network: clip.Clip) -> Sequence[float]:

@@ -130,14 +130,7 @@ COLUMNS = (
         1.0,
         "dino",
     ),
-    Column(
-        "clip_whole",
-        measures.clip_text,
-        "100 × cosine of the edit and the target prompt, CLIP ViT-L/14",
-        "higher",
-        1e2,
-        "clip",
-    ),
+    measures.CLIP_WHOLE,
     Column(
         "lpips",
         measures.masked_lpips,

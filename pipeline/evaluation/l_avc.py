@@ -49,14 +49,7 @@ PROTOCOL = Protocol(
     "pictures', else the sources'.",
     records=partial(_lines.records, kind="target_emotion"),
     columns=(
-        Column(
-            "clip_whole",
-            measures.clip_text,
-            "100 × cosine of the edit and the target prompt, CLIP ViT-L/14",
-            "higher",
-            1e2,
-            "clip",
-        ),
+        measures.CLIP_WHOLE,
         Column(
             "structure",
             measures.structure("0..1"),

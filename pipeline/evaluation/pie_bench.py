@@ -169,14 +169,7 @@ COLUMNS = (
         1e2,
         "clip",
     ),
-    Column(
-        "clip_whole",
-        measures.clip_text,
-        "100 × cosine of the edit and the target prompt, CLIP ViT-L/14",
-        "higher",
-        1e2,
-        "clip",
-    ),
+    measures.CLIP_WHOLE,
     Column(
         "clip_edited",
         measures.clip_text_inside,
