@@ -24,7 +24,7 @@ MEANINGS = {
     "mask_area": "share of the picture that is edited, 0..1",
     "mask_state": "partial, empty (nothing to edit was found) or full",
     "model": "id or folder of the model",
-    "weights": "digest of the model's safetensors files",
+    "weights": "digest of all in the model's folder that decides its pictures",
     "input": "where the input was read, as it was configured",
     "run": "8 hex digits of the input's place and the settings; begins each id",
     "run_seed": "seed of the run",
