@@ -19,6 +19,6 @@ def build(section: Section) -> Any:
     return sys.modules[type(section).__module__].build(section)
 
 
-def check(section: Section) -> None:
-    """Raises the UsageError that `build` would, and keeps nothing."""
-    sys.modules[type(section).__module__].check(section)
+def check(section: Section) -> Any:
+    """The digest of what `build` would make. Raises the UsageError that it would; keeps nothing."""
+    return sys.modules[type(section).__module__].check(section)

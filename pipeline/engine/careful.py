@@ -135,11 +135,14 @@ def read_carefully(
         if deaths < DEATHS:
             yield from read(config, shard, done)
         else:
-            yield from read(config, shard, done, _Apart(config))
+            yield from read(config, shard, done, Apart(config))
 
 
-class _Apart:
-    """A source whose members are read by a child; see `sources._shard.Source`."""
+class Apart:
+    """A source whose members are read by a child; see `sources._shard.Source`.
+
+    One that ends the child is an error, and the shard's last.
+    """
 
     def __init__(self, config: RunConfig) -> None:
         self._config = config

@@ -24,6 +24,7 @@ from pipeline.engine.todo import Todo
 from pipeline.section import check as check_section
 from pipeline.sinks.commits import Commit
 from pipeline.sinks.output import Output
+from pipeline.sinks.pins import refuse_other_weights
 from pipeline.stages import Check, Edit, Plan
 
 TASK_RETRIES: dict[str, Any] = {"max_retries": 8}
@@ -32,7 +33,7 @@ TASK_RETRIES: dict[str, Any] = {"max_retries": 8}
 
 def flow(config: RunConfig, todo: Todo, output: Output, tally: Any) -> None:
     """Runs and commits every chunk of `todo` that is not committed; `tally` is a Tally actor."""
-    check_model(config)
+    refuse_other_weights(output, check_model(config))
     stream_one_row_blocks()
     run = config.run
     chunkwise: dict[str, Any] = {"batch_size": None, "batch_format": "pyarrow", **TASK_RETRIES}
@@ -66,17 +67,17 @@ def flow(config: RunConfig, todo: Todo, output: Output, tally: Any) -> None:
     )
 
 
-def check_model(config: RunConfig) -> None:
-    """Raises the UsageError of a model that cannot be used, before anything is read.
+def check_model(config: RunConfig) -> str:
+    """The digest of the model's weights, before anything is read.
 
-    On the machines of a cluster, for this one may not have the folder; else in this process.
+    Raises the UsageError of a model that cannot be used. On the machines of a cluster, for this one
+    may not have the folder; else in this process.
     """
     if _alone():
-        check_section(config.model)
-    else:
-        # Ended after the call, the process gives back its memory.
-        once: Any = ray.remote(max_calls=1)(check_section)
-        ray.get(once.options(**_place(config)).remote(config.model))
+        return str(check_section(config.model))
+    # Ended after the call, the process gives back its memory.
+    once: Any = ray.remote(max_calls=1)(check_section)
+    return str(ray.get(once.options(**_place(config)).remote(config.model)))
 
 
 def _alone() -> bool:

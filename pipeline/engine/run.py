@@ -11,10 +11,11 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from pipeline.config import RunConfig
+from pipeline.engine.careful import Apart
 from pipeline.engine.estimate import expected_rows
 from pipeline.engine.tally import Tally
 from pipeline.engine.todo import Todo, todo
-from pipeline.errors import BugError, Interrupted
+from pipeline.errors import BugError, Interrupted, UsageError
 from pipeline.prompts._rule import Rule
 from pipeline.section import build
 from pipeline.sinks.attempts import forget, noted
@@ -42,22 +43,25 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
     rule: Rule = build(config.prompts)
     listing = source.listing()
     shards = listing.shards
-    require_columns(source, shards, rule.columns())
     tally = Tally(config.run.max_dead_share, passed_over=listing.passed)
     output = open_output(config)
     progress = load_progress(output)
     done = not todo(shards, progress) and published(output)
     if done and not untidy(output, progress):
         return tally
+    # What ended this process there before is looked at in another.
+    with interruptible(), noted(output, "", "columns", UsageError) as deaths:
+        require_columns(Apart(config) if deaths else source, shards, rule.columns())
     with interruptible(), writing(output) as output:
         output = begin(output)
         describe(output)
         # What another run committed before it gave up the lease counts too.
         left = todo(shards, load_progress(output))
         if left:
-            # Only for the bar: what ended this process there before is looked at no more.
-            with noted(output, "", "sample") as deaths:
-                tally.expected_rows = 0 if deaths else expected_rows(source, left, config)
+            # Only for the bar, so it is not looked at again.
+            with noted(output, "", "sample") as again:
+                looked = not deaths and not again
+                tally.expected_rows = expected_rows(source, left, config) if looked else 0
             tally = (_locally if local else _on_ray)(config, left, output, tally, watch, verbose)
         sweep(output, load_progress(output))
         publish(output)

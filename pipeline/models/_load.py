@@ -26,18 +26,18 @@ def load(kind: type[M], config: Settings) -> M:
     return model
 
 
-def check(kind: type[Model], config: Settings) -> None:
-    """Raises the UsageError that `load` would of a folder; needs no device but the CPU.
+def check(kind: type[Model], config: Settings) -> str:
+    """The digest of the weights. Raises the UsageError that `load` would; needs but the CPU.
 
     Weights of more than a few GB are read, but no network is made of them.
     """
     found = _found(kind, config)
     if sum(file.stat().st_size for file in found.files()) <= LARGEST_TRIED:
-        _made(kind, config, found, torch.device("cpu"), torch.float32)
-        return
+        return _made(kind, config, found, torch.device("cpu"), torch.float32).weights
     _lora.files(config.loras)
     for part in found.parts:
         part.checked(found.folder, found.settings[part.name])
+    return _digest(config, found)
 
 
 LARGEST_TRIED = 8 << 30
@@ -85,14 +85,24 @@ def _made(
     model.offload_text = config.offload_text
     model.read(found.index)
     model.name = config.path if config.revision is None else f"{config.path}@{config.revision}"
-    model.weights = _folder.digest(found.folder, found.files())
     if config.loras:
-        added = " + ".join(_lora.digest(config.loras))
-        model.name = f"{model.name} + {added}"
-        model.weights = hashlib.sha256(f"{model.weights} {added}".encode()).hexdigest()[:32]
+        model.name = f"{model.name} + {_added(config)}"
+    model.weights = _digest(config, found)
     model.resolution = config.resolution or side
     _try(model, found.folder)
     return model
+
+
+def _digest(config: Settings, found: Found) -> str:
+    """32 hex digits of all that decides the model's pictures."""
+    weights = _folder.digest(found.folder, found.files())
+    if not config.loras:
+        return weights
+    return hashlib.sha256(f"{weights} {_added(config)}".encode()).hexdigest()[:32]
+
+
+def _added(config: Settings) -> str:
+    return " + ".join(_lora.digest(config.loras))
 
 
 def _placed(network: Any, kind: type[Model], config: Settings, home: torch.device) -> Any:

@@ -57,9 +57,9 @@ def build(config: Config) -> Flux:
     return load(Flux, config)
 
 
-def check(config: Config) -> None:
-    """Raises the UsageError that `build` would of a folder that cannot be used; keeps nothing."""
+def check(config: Config) -> str:
+    """The digest of its weights. Raises the UsageError that `build` would; keeps nothing."""
     from pipeline.models._flux import Flux
     from pipeline.models._load import check
 
-    check(Flux, config)
+    return check(Flux, config)

@@ -38,9 +38,9 @@ def build(config: Config) -> Flux2Klein:
     return load(Flux2Klein, config)
 
 
-def check(config: Config) -> None:
-    """Raises the UsageError that `build` would of a folder that cannot be used; keeps nothing."""
+def check(config: Config) -> str:
+    """The digest of its weights. Raises the UsageError that `build` would; keeps nothing."""
     from pipeline.models._flux2_klein import Flux2Klein
     from pipeline.models._load import check
 
-    check(Flux2Klein, config)
+    return check(Flux2Klein, config)

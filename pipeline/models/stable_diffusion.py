@@ -31,9 +31,9 @@ def build(config: Config) -> StableDiffusion:
     return load(StableDiffusion, config)
 
 
-def check(config: Config) -> None:
-    """Raises the UsageError that `build` would of a folder that cannot be used; keeps nothing."""
+def check(config: Config) -> str:
+    """The digest of its weights. Raises the UsageError that `build` would; keeps nothing."""
     from pipeline.models._load import check
     from pipeline.models._stable_diffusion import StableDiffusion
 
-    check(StableDiffusion, config)
+    return check(StableDiffusion, config)

@@ -41,9 +41,9 @@ def build(config: Config) -> StableDiffusion3:
     return load(StableDiffusion3, config)
 
 
-def check(config: Config) -> None:
-    """Raises the UsageError that `build` would of a folder that cannot be used; keeps nothing."""
+def check(config: Config) -> str:
+    """The digest of its weights. Raises the UsageError that `build` would; keeps nothing."""
     from pipeline.models._load import check
     from pipeline.models._stable_diffusion_3 import StableDiffusion3
 
-    check(StableDiffusion3, config)
+    return check(StableDiffusion3, config)

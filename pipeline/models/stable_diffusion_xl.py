@@ -36,9 +36,9 @@ def build(config: Config) -> StableDiffusionXL:
     return load(StableDiffusionXL, config)
 
 
-def check(config: Config) -> None:
-    """Raises the UsageError that `build` would of a folder that cannot be used; keeps nothing."""
+def check(config: Config) -> str:
+    """The digest of its weights. Raises the UsageError that `build` would; keeps nothing."""
     from pipeline.models._load import check
     from pipeline.models._stable_diffusion_xl import StableDiffusionXL
 
-    check(StableDiffusionXL, config)
+    return check(StableDiffusionXL, config)

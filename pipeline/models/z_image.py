@@ -34,9 +34,9 @@ def build(config: Config) -> ZImage:
     return load(ZImage, config)
 
 
-def check(config: Config) -> None:
-    """Raises the UsageError that `build` would of a folder that cannot be used; keeps nothing."""
+def check(config: Config) -> str:
+    """The digest of its weights. Raises the UsageError that `build` would; keeps nothing."""
     from pipeline.models._load import check
     from pipeline.models._z_image import ZImage
 
-    check(ZImage, config)
+    return check(ZImage, config)

@@ -25,12 +25,15 @@ _NOTE = re.compile(r"(?P<shard_id>[^/]+)/(?P<place>.+)-(?P<number>\d+)\.json")
 
 
 @contextmanager
-def noted(output: Output, shard: str, place: str) -> Iterator[int]:
+def noted(
+    output: Output, shard: str, place: str, raising: type[RunError] = RunError
+) -> Iterator[int]:
     """Notes an attempt at `place` of the shard; yields how many before it ended their process.
 
-    Done, it removes the notes of all; failed with an error, its own.
+    Done, it removes the notes of all; failed with an error, its own. Raises `raising` where the
+    output cannot be written.
     """
-    with storage.explained(output.path, "note what is tried", raising=RunError):
+    with storage.explained(output.path, "write the output", raising):
         number = _note(output, shard, place)
     done = False
     try:

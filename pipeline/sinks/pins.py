@@ -7,6 +7,7 @@ refused.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
 from typing import TypeVar
 
@@ -84,17 +85,25 @@ def refuse_another(ours: Pin, there: Pin) -> None:
 def pin_model(output: Output, found: Iterable[str | None]) -> None:
     """Ties the output to the weights that made its first edits; `found` are those of a chunk.
 
-    Raises UsageError where they are others: replaced behind `model.path`, or not the same on all
-    machines.
+    Raises UsageError as `refuse_other_weights`: they may not be the same on all machines.
     """
     for weights in sorted({digest for digest in found if digest}):
-        there = _pinned_weights(output.path, output.storage, weights)
-        if there != weights:
-            raise UsageError(
-                f"{output.path}: holds edits of other weights (there → here); choose another "
-                f"output.path, or put these back where model.path leads:\n"
-                f"  model weights: {there} → {weights}"
-            )
+        _refuse_unequal(output, _pinned_weights(output.path, output.storage, weights), weights)
+
+
+def refuse_other_weights(output: Output, weights: str) -> None:
+    """Raises UsageError where the edits that are there are of others than those at `model.path`."""
+    with suppress(FileNotFoundError):
+        _refuse_unequal(output, _weights_there(output.path, output.storage), weights)
+
+
+def _refuse_unequal(output: Output, there: str, here: str) -> None:
+    if there != here:
+        raise UsageError(
+            f"{output.path}: holds edits of other weights (there → here); choose another "
+            f"output.path, or put these back where model.path leads:\n"
+            f"  model weights: {there} → {here}"
+        )
 
 
 @lru_cache(maxsize=64)
@@ -102,8 +111,15 @@ def _pinned_weights(path: str, place: storage.Storage, weights: str) -> str:
     """The digest that the output is tied to, from now on; asked once a process."""
     fs, root = storage.connect(path, place)
     ours = Weights(weights=weights).model_dump_json().encode()
-    if storage.create(fs, f"{root}/{layout.MODEL}", ours):
-        return weights
+    return (
+        weights
+        if storage.create(fs, f"{root}/{layout.MODEL}", ours)
+        else _weights_there(path, place)
+    )
+
+
+def _weights_there(path: str, place: storage.Storage) -> str:
+    fs, root = storage.connect(path, place)
     there = storage.read(fs, f"{root}/{layout.MODEL}")
     try:
         return Weights.model_validate_json(there).weights

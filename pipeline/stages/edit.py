@@ -74,6 +74,11 @@ class Edit:
         self._settings = Settings.of(config.mask, config.edit)
         self._turn = Turn()
 
+    @property
+    def weights(self) -> str:
+        """The digest of the model's weights."""
+        return str(self._model.weights)
+
     def __call__(self, table: pa.Table) -> pa.Table:
         rows = table.to_pylist()
         outcomes: dict[int, list[Outcome]] = {}

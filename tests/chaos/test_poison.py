@@ -20,10 +20,14 @@ from tests.datasets import rows, settings, write_tar
 
 @pytest.fixture
 def config_file(tmp_path: Path, tiny_model: Path) -> Path:
-    """Two shards of 8 rows, chunks of 4; row 2 of the second shard is poison."""
+    """Two shards of 6 rows, chunks of 4; row 2 of the second shard is poison."""
+    return written(tmp_path, tiny_model, poisoned=1)
+
+
+def written(tmp_path: Path, tiny_model: Path, poisoned: int) -> Path:
     for shard in range(2):
         members = rows(6, 10 * shard)
-        if shard == 1:
+        if shard == poisoned:
             key, image, caption = members[2]
             members[2] = (key, image + POISON, caption)
         write_tar(tmp_path / "in" / f"shard-{shard}.tar", members)
@@ -78,3 +82,17 @@ def test_on_ray_the_run_gets_past_it(config_file: Path, tmp_path: Path, stage: s
         done = run(config_file, stage)
     assert (done.returncode, done.stderr) == (0, "")
     judge(tmp_path / "out", stage)
+
+
+def test_a_driver_gets_past_what_kills_its_look_at_the_columns(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    file = written(tmp_path, tiny_model, poisoned=0)
+    raw = yaml.safe_load(file.read_text())
+    raw["prompts"] = {"type": "column", "target": "target"}  # none has it, so all are looked at
+    file.write_text(yaml.safe_dump(raw))
+    assert run(file, "read", "--local").returncode == -9
+    done = run(file, "read", "--local")
+    assert done.returncode == 2 and "no column target" in done.stderr
+    (note,) = (tmp_path / "out" / "_state").rglob("*.json")  # so that the next is careful too
+    assert note.name == "columns-1.json"

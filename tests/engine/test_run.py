@@ -205,7 +205,7 @@ def test_the_machines_of_a_cluster_check_the_model(
     )
 
 
-def test_weights_that_were_replaced_are_refused(tmp_path, edit) -> None:
+def test_weights_that_were_replaced_are_refused_before_reading(tmp_path, edit) -> None:
     from tests.tiny import make_folder
 
     model = make_folder(tmp_path / "model")

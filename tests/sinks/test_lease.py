@@ -135,6 +135,32 @@ def test_a_process_that_proc_hides_is_not_dead(
             pass
 
 
+LOOK = """
+import json, os, sys
+from pipeline.sinks import lease as leases
+held = leases.Lease(**json.loads(sys.argv[1]))
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+print(leases._started(held.pid), leases._gone(held))
+"""
+
+
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode != 0,
+    reason="we may not mount",
+)
+def test_another_users_process_under_a_real_hidepid(output: Output) -> None:
+    mounted = 'mount -t proc -o hidepid=2 proc /proc && exec "$@"'
+    look = ["unshare", "-m", "sh", "-c", mounted, "sh", sys.executable, "-c", LOOK]
+    with another_run(output) as other:
+        held = storage.read(output.fs, leases._path(output, 1)).decode()
+        seen = subprocess.run([*look, held], capture_output=True, text=True)
+        assert seen.stdout == "None False\n", seen.stderr
+        other.kill()
+        other.wait()
+        seen = subprocess.run([*look, held], capture_output=True, text=True)
+        assert seen.stdout == "None True\n", seen.stderr
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"writer": '])
 def test_a_torn_lease_is_told_and_gets_old_like_any(output: Output, content: bytes) -> None:
     storage.put(output.fs, leases._path(output, 1), content)
