@@ -52,6 +52,8 @@ Model: Any = _one_of("models")
 Share = Annotated[float, Field(ge=0, le=1)]
 RESULT_KEYS = ("formats", "source", "image_format")
 """Of `output`, what decides how the rows look."""
+RUN_KEYS = ("seed", "chunk_rows", "chunk_bytes", "limit")
+"""Of `run`, what decides which rows there are and what a chunk's number means."""
 
 
 def _listed(value: Any) -> Any:
@@ -190,6 +192,12 @@ class Run(Section):
 
     seed: int = Field(0, ge=0, lt=2**53, description="Of every noise map, with the row's key.")
     chunk_rows: int = Field(32, ge=1, le=4096, description="Images a chunk (unit of commit).")
+    chunk_bytes: int | None = Field(
+        16 << 20,
+        ge=1,
+        description="Bytes of a chunk's images at most, as they are read, but for one image that "
+        "has more; null: no bound.",
+    )
     limit: int | None = Field(None, ge=1, description="Only the first N images of each shard.")
     actors: Actors = Field((1, 1), description="Model actors: a number, or [min, max].")
     cpus_per_actor: float | None = Field(
@@ -224,7 +232,9 @@ class RunConfig(Section):
     def result_settings(self) -> dict[str, Any]:
         """What decides the rows that are written: all but places, access and how it is run."""
         settings = self.model_dump(mode="json")
-        settings["run"] = {k: settings["run"][k] for k in ("seed", "chunk_rows", "limit")}
+        settings["run"] = {k: settings["run"][k] for k in RUN_KEYS}
+        if settings["run"]["chunk_bytes"] is None:  # as before there was such a key
+            settings["run"].pop("chunk_bytes")
         settings["output"] = {k: settings["output"][k] for k in RESULT_KEYS}
         settings["input"].pop("storage", None)
         for key in ("device", "micro_batch", "compile", "offload_text"):

@@ -194,7 +194,7 @@ class PassedOver:
 
 @dataclass(frozen=True)
 class Chunk:
-    """The unit of work and of commit: `run.chunk_rows` consecutive members of one shard."""
+    """The unit of work and of commit: some consecutive members of one shard, see `Filling`."""
 
     shard: str
     shard_version: str

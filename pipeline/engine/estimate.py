@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -9,7 +10,7 @@ from statistics import fmean, pstdev
 
 from pipeline.config import RunConfig
 from pipeline.diffusion.settings import Settings, Target, expected_evaluations
-from pipeline.engine.todo import Todo, todo
+from pipeline.engine.todo import Todo, filling, todo
 from pipeline.errors import RowError
 from pipeline.prompts._rule import PlannedEdit, Rule
 from pipeline.rows import PassedOver
@@ -136,20 +137,38 @@ def _rows_left(looks: Mapping[str, _Look], left: Todo, config: RunConfig) -> int
     guess = _guess(
         [(looks[shard.path].count, _weight(shard)) for shard, _ in left if shard.path in looks]
     )
+    usual = _chunk_rows([m for look in looks.values() for m in look.members], config)
     total = 0.0
     for shard, done in left:
         look = looks.get(shard.path)
         count = look.count if look else guess(_weight(shard))
         count = min(count, config.run.limit or count)
-        total += max(0.0, count - _committed(count, done, config.run.chunk_rows))
+        if look and look.whole:
+            chunks = filling(config)
+            committed = float(sum(chunks.add(_size(member)) in done for member in look.members))
+        else:
+            mean = _chunk_rows(look.members, config) if look else usual
+            committed = _committed(count, done, mean)
+        total += max(0.0, count - committed)
     return round(total)
+
+
+def _size(member: Member) -> int:
+    return len(member.image or b"")
+
+
+def _chunk_rows(members: Sequence[Member], config: RunConfig) -> float:
+    """About how many members like these a chunk has."""
+    size = sum(map(_size, members)) / max(1, len(members))
+    most = (config.run.chunk_bytes or math.inf) / max(1.0, size)
+    return min(config.run.chunk_rows, max(1.0, most))
 
 
 def _weight(shard: Shard) -> int:
     return shard.rows or shard.size
 
 
-def _committed(count: float, done: Iterable[int], chunk_rows: int) -> float:
+def _committed(count: float, done: Iterable[int], chunk_rows: float) -> float:
     """Rows in the chunks `done` of a shard of `count` rows; its last chunk may hold fewer."""
     return sum(min(chunk_rows, max(0.0, count - chunk * chunk_rows)) for chunk in done)
 

@@ -80,12 +80,21 @@ def _settings(there: Output, overrides: Sequence[str]) -> RunConfig:
     place = {"path": there.path, "storage": there.storage.model_dump()}
     raw = deepcopy(dict(there.settings))  # overrides are set into it
     raw["output"] |= place
+    raw["run"].setdefault("chunk_bytes", None)  # no bound is not noted
     for section, how in there.how.items():
         raw[section] = {**raw[section], **how}
     return parse(raw, f"{there.path}/{RUN}", overrides)
 
 
-_FIXED = ("input", "output", "model", "check.scores", "run.chunk_rows", "run.limit")
+_FIXED = (
+    "input",
+    "output",
+    "model",
+    "check.scores",
+    "run.chunk_rows",
+    "run.chunk_bytes",
+    "run.limit",
+)
 _FREE = (
     "input.max_pixels",
     "input.max_bytes",

@@ -11,6 +11,7 @@ from pipeline.config import RunConfig
 from pipeline.section import build
 from pipeline.sinks.commits import Progress
 from pipeline.sources._chunks import chunks
+from pipeline.sources._filling import Filling
 from pipeline.sources._shard import Shard, Source
 
 Todo = Sequence[tuple[Shard, BitMap]]
@@ -27,4 +28,9 @@ def read(
 ) -> Iterator[pa.Table]:
     """Streams the chunks of `shard` that are not in `done` (READ_SCHEMA)."""
     source = source or build(config.input)
-    return chunks(source, shard, config.run.chunk_rows, done, config.run.limit)
+    return chunks(source, shard, filling(config), done, config.run.limit)
+
+
+def filling(config: RunConfig) -> Filling:
+    """What tells a shard's chunks apart, at its first member."""
+    return Filling(config.run.chunk_rows, config.run.chunk_bytes)

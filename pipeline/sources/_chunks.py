@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import groupby, islice
 
 import pyarrow as pa
 from pyroaring import BitMap
@@ -14,6 +14,7 @@ from pyroaring import BitMap
 from pipeline.errors import BugError, RowError, RunError, UsageError
 from pipeline.rows import READ_SCHEMA, PassedOver
 from pipeline.sources import _text
+from pipeline.sources._filling import Filling
 from pipeline.sources._shard import Member, Shard, Source
 
 LOOK, LOOK_AGAIN = 16, 256
@@ -24,31 +25,23 @@ AMISS = ("missing_column", "ambiguous_column", "wrong_type")
 
 
 def chunks(
-    source: Source, shard: Shard, chunk_rows: int, done: BitMap, limit: int | None = None
+    source: Source, shard: Shard, filling: Filling, done: BitMap, limit: int | None = None
 ) -> Iterator[pa.Table]:
-    """Streams `shard` as tables of `chunk_rows` members (the last may hold fewer).
+    """Streams `shard` as tables of one chunk each, which a new `filling` tells apart.
 
     A chunk whose number is in `done` is counted but not built. At most one chunk and one member
     are held. Keys come out unique in the shard: one that returns is `repeated_key`, its key made
     unique by its ordinal. Raises RunError where the storage fails in spite of retries.
     """
     members = islice(_unique(read_members(source, shard)), limit)
-    ahead = next(members)
-    for index in range(2**31):
-        wanted = index not in done
-        batch = [ahead] if wanted else []
-        following: Member | None = None
-        for count, member in enumerate(members, 1):
-            if count == chunk_rows:
-                following = member
-                break
-            if wanted:
-                batch.append(member)
-        if wanted:
-            yield _table(shard, index, batch, last=following is None)
-        if following is None:
-            return
-        ahead = following
+    groups = groupby(members, lambda member: filling.add(len(member.image or b"")))
+    ahead = next(groups, None)
+    while ahead:
+        index, chunk = ahead
+        batch = [] if index in done else list(chunk)
+        ahead = next(groups, None)
+        if batch:
+            yield _table(shard, index, batch, last=ahead is None)
 
 
 def require_columns(source: Source, shards: Sequence[Shard], names: Iterable[str]) -> None:

@@ -110,6 +110,14 @@ def test_committed_chunks_are_not_counted(tmp_path: Path) -> None:
     assert expected_rows(source, [(shard, BitMap([10]))], made) == 1000  # the last one holds 3
 
 
+def test_committed_chunks_of_a_number_of_bytes_are_not_counted(tmp_path: Path) -> None:
+    shards = files("parquet", 300, small=True)
+    made = config(tmp_path, "parquet", shards, chunk_rows=100, chunk_bytes=10 * len(SMALL))
+    source = build(made.input)
+    (shard,) = source.listing().shards
+    assert expected_rows(source, [(shard, BitMap([0, 1, 2]))], made) == 270
+
+
 def test_shards_of_unequal_rows_go_by_their_bytes() -> None:
     guess = module._guess([(100, 10_000), (10, 1_000), (50, 5_100)])
     assert guess(20_000) == pytest.approx(200, rel=0.05)

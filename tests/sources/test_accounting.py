@@ -23,6 +23,7 @@ from pipeline.prompts import recolor
 from pipeline.rows import PassedOver
 from pipeline.sources import folder, parquet, webdataset
 from pipeline.sources._chunks import chunks, require_columns
+from pipeline.sources._filling import Filling
 from tests.corpus import layouts
 from tests.sources.make import photo, tar
 
@@ -77,7 +78,7 @@ def read(source: Any) -> tuple[list[dict[str, Any]], PassedOver]:
     passed, rows = PassedOver().merge(listing.passed), []
     for shard in listing.shards:
         numbers: list[int] = []
-        for table in chunks(source, shard, 3, BitMap()):
+        for table in chunks(source, shard, Filling(3, None), BitMap()):
             passed.merge(PassedOver.of(table))
             rows += table.to_pylist()
             numbers += table["ordinal"].to_pylist()

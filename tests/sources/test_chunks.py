@@ -17,6 +17,7 @@ from pipeline.errors import RowError, RunError
 from pipeline.rows import READ_SCHEMA, Chunk
 from pipeline.sources import _files, parquet, webdataset
 from pipeline.sources._chunks import chunks
+from pipeline.sources._filling import Filling
 from pipeline.sources._shard import Member, Shard
 from tests.sources.conftest import Place
 from tests.sources.make import parquet as parquet_file
@@ -31,6 +32,7 @@ class Fixed:
 
     count: int
     keys: list[str] | None = None
+    sizes: tuple[int, ...] = (1,)  # of images, in units of 5 bytes
 
     def shards(self) -> list[Shard]:
         return [SHARD]
@@ -38,7 +40,8 @@ class Fixed:
     def members(self, shard: Shard) -> Iterator[Member]:
         for i in range(self.count):
             key = self.keys[i] if self.keys else f"k{i}"
-            yield Member(i, key, b"image", f"caption {i}", {"n": i})
+            image = b"image" * self.sizes[i % len(self.sizes)]
+            yield Member(i, key, image, f"caption {i}", {"n": i})
 
 
 @settings(deadline=None)
@@ -47,22 +50,37 @@ class Fixed:
     chunk_rows=st.integers(1, 12),
     done=st.sets(st.integers(0, 40)),
     limit=st.none() | st.integers(1, 50),
+    chunk_bytes=st.none() | st.integers(1, 100),
+    sizes=st.lists(st.integers(0, 12), min_size=1),
 )
 def test_what_is_left_is_the_whole_less_the_done(
-    count: int, chunk_rows: int, done: set[int], limit: int | None
+    count: int,
+    chunk_rows: int,
+    done: set[int],
+    limit: int | None,
+    chunk_bytes: int | None,
+    sizes: list[int],
 ) -> None:
-    whole = list(chunks(Fixed(count), SHARD, chunk_rows, BitMap(), limit))
+    def made(done: set[int]) -> list[pa.Table]:
+        source = Fixed(count, sizes=tuple(sizes))
+        return list(chunks(source, SHARD, Filling(chunk_rows, chunk_bytes), BitMap(done), limit))
+
+    whole = made(set())
     rows = min(count, limit or count)
     assert [n for t in whole for n in t["ordinal"].to_pylist()] == list(range(rows))
-    assert all(len(t) == chunk_rows for t in whole[:-1]) and 0 < len(whole[-1]) <= chunk_rows
+    held = [[len(image) for image in t["image"].to_pylist()] for t in whole]
+    for chunk, after in zip(held, [*held[1:], []], strict=True):
+        fits = chunk_bytes is None or sum(chunk) <= chunk_bytes
+        assert 0 < len(chunk) <= chunk_rows and (fits or len(chunk) == 1)
+        more = chunk_bytes is not None and sum([*chunk, *after[:1]]) > chunk_bytes
+        assert not after or len(chunk) == chunk_rows or more  # it ends where it must, no earlier
     assert [Chunk.of(t).index for t in whole] == list(range(len(whole)))
     assert [Chunk.of(t).last for t in whole] == [False] * (len(whole) - 1) + [True]
-    left = list(chunks(Fixed(count), SHARD, chunk_rows, BitMap(done), limit))
-    assert left == [t for t in whole if Chunk.of(t).index not in done]
+    assert made(done) == [t for t in whole if Chunk.of(t).index not in done]
 
 
 def test_a_table_has_the_readers_schema() -> None:
-    (table,) = chunks(Fixed(2), SHARD, 8, BitMap())
+    (table,) = chunks(Fixed(2), SHARD, Filling(8, None), BitMap())
     assert table.schema == READ_SCHEMA
     assert table.to_pylist()[1] == {
         "shard": "a.tar",
@@ -81,7 +99,8 @@ def test_a_table_has_the_readers_schema() -> None:
 
 
 def test_repeated_keys_are_told_and_made_unique() -> None:
-    tables = list(chunks(Fixed(5, keys=["a", "b", "a", "a~2", "a"]), SHARD, 2, BitMap()))
+    source = Fixed(5, keys=["a", "b", "a", "a~2", "a"])
+    tables = list(chunks(source, SHARD, Filling(2, None), BitMap()))
     rows = [row for table in tables for row in table.to_pylist()]
     assert [row["error_kind"] for row in rows] == [None, None] + ["repeated_key"] * 3
     assert [row["key"] for row in rows] == ["a", "b", "a~2", "a~2~3", "a~4"]
@@ -89,7 +108,7 @@ def test_repeated_keys_are_told_and_made_unique() -> None:
     assert rows == [
         row
         for done in (BitMap([1, 2]), BitMap([0]))  # the same told when chunk 0 is not built
-        for table in chunks(Fixed(5, keys=["a", "b", "a", "a~2", "a"]), SHARD, 2, done)
+        for table in chunks(source, SHARD, Filling(2, None), done)
         for row in table.to_pylist()
     ]
 
@@ -108,7 +127,7 @@ def test_a_storage_that_fails_for_good(
     source = webdataset.build(webdataset.Config(path=local.path))
     fail_reads(monkeypatch, every=1)
     with pytest.raises(RunError, match=r"cannot read shard a\.tar: .*reset by peer"):
-        list(chunks(source, source.listing().shards[0], 4, BitMap()))
+        list(chunks(source, source.listing().shards[0], Filling(4, None), BitMap()))
     assert len(no_wait) == 4
 
 
@@ -120,12 +139,12 @@ def test_a_failing_read_is_not_taken_for_bad_content(
     module: Any = parquet if kind == "parquet" else webdataset
     source = module.build(module.Config(path=local.path))
     (shard,) = source.listing().shards
-    whole = list(chunks(source, shard, 5, BitMap()))
+    whole = list(chunks(source, shard, Filling(5, None), BitMap()))
     assert sum(map(len, whole)) == 300 and not any(
         e for t in whole for e in t["error_kind"].to_pylist()
     )
     fail_reads(monkeypatch, every=3)
-    assert list(chunks(source, shard, 5, BitMap())) == whole
+    assert list(chunks(source, shard, Filling(5, None), BitMap())) == whole
     assert no_wait
 
 
@@ -151,7 +170,7 @@ def test_a_shard_that_is_gone_stops_the_run_at_once(local: Place, no_wait: list[
     source = webdataset.build(webdataset.Config(path=local.path))
     shard = Shard("gone.tar", f"{local.path}/gone.tar", 1, "v")
     with pytest.raises(RunError, match=r"gone\.tar: No such file"):
-        list(chunks(source, shard, 4, BitMap()))
+        list(chunks(source, shard, Filling(4, None), BitMap()))
     assert not no_wait
 
 
@@ -160,7 +179,7 @@ def test_dead_members_keep_their_bytes() -> None:
         def members(self, shard: Shard) -> Iterator[Member]:
             yield Member(0, "a", b"bytes", None, error=RowError("not_utf8", "why"))
 
-    (table,) = chunks(Dead(1), SHARD, 4, BitMap())
+    (table,) = chunks(Dead(1), SHARD, Filling(4, None), BitMap())
     row = table.to_pylist()[0]
     assert (row["image"], row["error_kind"], row["error_message"]) == (b"bytes", "not_utf8", "why")
     assert isinstance(table, pa.Table)

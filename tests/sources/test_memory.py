@@ -19,6 +19,7 @@ import sys
 from pyroaring import BitMap
 from pipeline.sources import parquet, webdataset
 from pipeline.sources._chunks import chunks
+from pipeline.sources._filling import Filling
 
 def peak():  # getrusage would tell the parent's peak where that is higher
     with open("/proc/self/status") as status:
@@ -29,7 +30,7 @@ module = parquet if sys.argv[1].endswith("parquet") else webdataset
 source = module.build(module.Config(path=sys.argv[1]))
 (shard,) = source.listing().shards
 before = peak()
-rows = sum(len(table) for table in chunks(source, shard, 4, BitMap()))
+rows = sum(len(table) for table in chunks(source, shard, Filling(4, None), BitMap()))
 print(rows, shard.size, peak() - before)
 """
 

@@ -16,6 +16,7 @@ from pipeline.rows import PassedOver
 from pipeline.sources import folder, parquet, webdataset
 from pipeline.sources._chunks import chunks
 from pipeline.sources._files import Files, ShardFile, exact
+from pipeline.sources._filling import Filling
 from pipeline.sources._listing import list_files
 from pipeline.sources._shard import Shard, Source
 from pipeline.storage import Storage
@@ -42,7 +43,7 @@ def begun(place: Place, kind: str) -> tuple[Shard, Iterator[pa.Table], bytes]:
     module: Any = parquet if kind == "parquet" else webdataset
     source: Source = module.build(module.Config(**place.settings))
     (shard,) = source.listing().shards
-    tables = chunks(source, shard, 4, BitMap())
+    tables = chunks(source, shard, Filling(4, None), BitMap())
     next(tables)
     return shard, tables, data
 
@@ -96,7 +97,7 @@ def test_a_shard_replaced_between_listing_and_reading(place: Place) -> None:
     (shard,) = source.listing().shards
     place.put("a.tar", shard_file("tar", 1000))
     with pytest.raises(RunError, match=r"a\.tar changed while it was read"):
-        list(chunks(source, shard, 4, BitMap()))
+        list(chunks(source, shard, Filling(4, None), BitMap()))
 
 
 def test_a_touched_shard_of_one_size_is_another(local: Place) -> None:
