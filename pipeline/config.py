@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
 import yaml
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 
 from pipeline.errors import UsageError
 from pipeline.section import Section
@@ -90,13 +97,27 @@ class Output(Section):
     )
 
 
+def _threshold(value: Any) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value != "auto" and not (number and 0 < value < 1):
+        raise ValueError("give a number greater than 0 and less than 1, or auto")
+    return float(value) if number else value
+
+
+Threshold = Annotated[float | Literal["auto"], PlainValidator(_threshold, float | Literal["auto"])]
+
+
 class Mask(Section):
     """Where to edit: DiffEdit step 1 (section 3.2 of the paper; its threshold is 0.5)."""
 
     noise_maps: int = Field(10, ge=1, le=256, description="Noise maps averaged (n).")
     strength: float = Field(0.5, gt=0, le=1, description="Noise level of the estimate, 0..1.")
     clamp: float = Field(3.0, gt=0, description="Clip |Δε| at this many times the image's mean.")
-    threshold: float = Field(0.35, gt=0, lt=1, description="On the map rescaled to 0..1.")
+    threshold: Threshold = Field(
+        "auto",
+        description="On the map rescaled to 0..1; auto: found for each map, by where the photo's "
+        "own edges hold its outline.",
+    )
     dilate: int = Field(0, ge=0, le=16, description="Grow the mask by this many latent cells.")
     refine: int = Field(
         2,

@@ -34,6 +34,7 @@ from pipeline.diffusion.diffedit import diffedit
 from pipeline.diffusion.mask import soft
 from pipeline.diffusion.refine import refined
 from pipeline.diffusion.settings import Settings, Solver, Target, expected_evaluations
+from pipeline.diffusion.threshold import automatic
 from pipeline.images.bucket import to_model
 from pipeline.images.paste import paste_back
 from pipeline.models.stable_diffusion import Config
@@ -75,19 +76,21 @@ def changed(setup: Setup, section: str, **values: Any) -> Setup:
 
 
 def mask_table(model: Any, setup: Setup, todo: Sequence[Case]) -> list[str]:
-    """Mean IoU by strength, maps and cut.
+    """Mean IoU by strength, maps and cut; `auto` is the cut found for each map.
 
     With a map clipped at `clamp` means and rescaled to 0..1, "above the threshold" says "above
     clamp · threshold means": only that product, the cut, matters, so one map serves all cuts.
     """
-    lines = ["| kind | strength | maps | " + " | ".join(f"cut {cut:g}" for cut in CUTS) + " |"]
-    lines.append("|---" * (3 + len(CUTS)) + "|")
+    lines = [
+        "| kind | strength | maps | " + " | ".join(f"cut {cut:g}" for cut in CUTS) + " | auto |"
+    ]
+    lines.append("|---" * (4 + len(CUTS)) + "|")
     pairs = [(strength, setup.mask.noise_maps) for strength in STRENGTHS]
     pairs += [(setup.mask.strength, maps) for maps in MAPS if maps != setup.mask.noise_maps]
     for strength, maps in pairs:
         heats = _heats(model, changed(setup, "mask", strength=strength, noise_maps=maps), todo)
         for kind in KINDS:
-            found = [f"{_iou(model, heats, todo, kind, cut):.3f}" for cut in CUTS]
+            found = [f"{_iou(model, heats, todo, kind, cut):.3f}" for cut in (*CUTS, None)]
             lines.append(f"| {kind} | {strength:g} | {maps} | " + " | ".join(found) + " |")
     return lines
 
@@ -168,7 +171,7 @@ def _heats(model: Any, setup: Setup, todo: Sequence[Case]) -> list[torch.Tensor]
 
 
 def _iou(
-    model: Any, heats: Sequence[torch.Tensor], todo: Sequence[Case], kind: str, cut: float
+    model: Any, heats: Sequence[torch.Tensor], todo: Sequence[Case], kind: str, cut: float | None
 ) -> float:
     side = model.resolution
     blank = np.zeros((side, side, 3), dtype=np.uint8)
@@ -176,7 +179,9 @@ def _iou(
     for heat, case in zip(heats, todo, strict=True):
         if case.kind == kind:
             photo = to_model(np.asarray(case.scene.render(side)), (side, side))
-            outline = refined(soft(heat[None], cut, 0), photo[None], [0], Mask().refine)[0]
+            cells = Mask().refine
+            above = automatic(heat[None], photo[None], [0], cells) if cut is None else cut
+            outline = refined(soft(heat[None], above, 0), photo[None], [0], cells)[0]
             grown = paste_back(blank, torch.zeros(3, side, side), outline, "none", 0.0)[1] > 127
             values.append(mask_scores(grown, case.true_region(side))["mask_iou"])
     return interval(values).mean

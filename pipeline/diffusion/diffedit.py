@@ -21,11 +21,12 @@ from pipeline.diffusion.batching import Cost, decode, encode
 from pipeline.diffusion.denoiser import Denoiser
 from pipeline.diffusion.edit import Decoding, edit
 from pipeline.diffusion.invert import invert
-from pipeline.diffusion.mask import Contrast, binary, heat_maps, soft
+from pipeline.diffusion.mask import Contrast, binary, heat_maps, normalized, soft
 from pipeline.diffusion.noise import noise_maps
 from pipeline.diffusion.refine import covered, refined
 from pipeline.diffusion.schedule import Schedule
 from pipeline.diffusion.settings import Settings, Target, level
+from pipeline.diffusion.threshold import automatic
 from pipeline.errors import RowError
 
 MaskState = Literal["partial", "empty", "full"]
@@ -76,27 +77,38 @@ def diffedit(
     noise_INCHW = torch.stack([noise_maps(seed, settings.noise_maps, shape) for seed in seeds])
     contrasts = [_contrast(target, settings.steps) for target in targets]
     noise_INCHW = noise_INCHW.to(denoiser.device)
-    heat_Thw = heat_maps(denoiser, schedule, x0_ICHW, noise_INCHW, contrasts, settings.clamp, cost)
+    map_Thw = heat_maps(denoiser, schedule, x0_ICHW, noise_INCHW, contrasts, cost)
     pictures_I3HW = image_I3HW.to(denoiser.device)
-    mask_Thw, outline = _masks(heat_Thw, pictures_I3HW, [t.image for t in targets], settings)
+    mask_Thw, outline = _masks(map_Thw, pictures_I3HW, [t.image for t in targets], settings)
     # A NaN is above no threshold, so a target with NaN in its map is not alive either.
     some = mask_Thw.flatten(1).any(1) & ~mask_Thw.flatten(1).all(1)
     alive = some.nonzero().flatten().tolist()
     images = _decoded(denoiser, schedule, x0_ICHW, mask_Thw, targets, alive, settings, cost)
+    heat_Thw = normalized(map_Thw, settings.clamp)
     maps = zip(mask_Thw.cpu(), outline.cpu(), heat_Thw.cpu(), strict=True)
     return DiffEditResult([_edited(*one, images.get(i)) for i, one in enumerate(maps)], cost)
 
 
 def _masks(
-    heat_Thw: Tensor, pictures_I3HW: Tensor, images: Sequence[int], settings: Settings
+    map_Thw: Tensor, pictures_I3HW: Tensor, images: Sequence[int], settings: Settings
 ) -> tuple[Tensor, Tensor]:
     """(T, h, w) bool cells to edit, and the outlines of what is edited, above ½ inside."""
-    soft_Thw = soft(heat_Thw, settings.threshold, settings.dilate)
+    level_Thw, cut = _cut(map_Thw, pictures_I3HW, images, settings)
+    soft_Thw = soft(level_Thw, cut, settings.dilate)
     if not settings.refine:
-        return binary(heat_Thw, settings.threshold, settings.dilate), soft_Thw
+        return binary(level_Thw, cut, settings.dilate), soft_Thw
     outline_THW = refined(soft_Thw, pictures_I3HW, images, settings.refine)
-    height, width = heat_Thw.shape[1:]
+    height, width = map_Thw.shape[1:]
     return covered(outline_THW, (height, width)), outline_THW
+
+
+def _cut(
+    map_Thw: Tensor, pictures_I3HW: Tensor, images: Sequence[int], settings: Settings
+) -> tuple[Tensor, float | Tensor]:
+    """The maps, and what is above it is edited."""
+    if settings.threshold == "auto":
+        return map_Thw, automatic(map_Thw, pictures_I3HW, images, settings.refine)[:, None, None]
+    return normalized(map_Thw, settings.clamp), settings.threshold
 
 
 def _prompts(targets: Sequence[Target]) -> list[str]:

@@ -50,14 +50,13 @@ def heat_maps(
     x0_ICHW: Tensor,
     noise_INCHW: Tensor,
     contrasts: Sequence[Contrast],
-    clamp: float,
     cost: Cost,
 ) -> Tensor:
-    """(T, H, W) |ε_target − ε_source|, averaged over maps and channels, in [0, 1].
+    """(T, H, W) |ε_target − ε_source|, averaged over maps and channels.
 
-    Clipped at `clamp` times the map's own mean, then divided by that. Zero where the texts make no
-    difference, NaN where the network returned NaN. There is no guidance: with one negative text
-    for both sides it multiplies the difference by a constant, which the division takes out again.
+    Zero where the texts make no difference, NaN where the network returned NaN. There is no
+    guidance: with one negative text for both sides it multiplies the difference by a constant,
+    which any threshold in units of the map takes out again.
     """
     needed = predictions(contrasts)
     eps_PNCHW = _predicted(denoiser, schedule, x0_ICHW, noise_INCHW, needed, cost)
@@ -66,21 +65,24 @@ def heat_maps(
     target = [place[Prediction(c.image, c.level, c.target_prompt)] for c in contrasts]
     # One target at a time: the differences of all would be the largest tensor of the whole run.
     difference = [(eps_PNCHW[t] - eps_PNCHW[s]).abs() for s, t in zip(source, target, strict=True)]
-    return torch.stack([normalized(d_NCHW.mean([0, 1]), clamp) for d_NCHW in difference])
+    return torch.stack([d_NCHW.mean([0, 1]) for d_NCHW in difference])
 
 
-def normalized(map_HW: Tensor, clamp: float) -> Tensor:
-    """(H, W) min(map, clamp·mean) / (clamp·mean), in [0, 1]; a map of zeros stays zero."""
-    limit = map_HW.mean() * clamp
-    return torch.where(limit == 0, map_HW, torch.minimum(map_HW, limit) / limit)
+def normalized(map_THW: Tensor, clamp: float) -> Tensor:
+    """(T, H, W) min(map, clamp·mean) / (clamp·mean), in [0, 1]; a map of zeros stays zero."""
+    limit = torch.stack([map_HW.mean() for map_HW in map_THW])[:, None, None] * clamp
+    return torch.where(limit == 0, map_THW, torch.minimum(map_THW, limit) / limit)
 
 
-def binary(heat_THW: Tensor, threshold: float, dilate: int) -> Tensor:
-    """(T, H, W) bool: above the threshold, grown by `dilate` cells in all eight directions."""
+def binary(heat_THW: Tensor, threshold: float | Tensor, dilate: int) -> Tensor:
+    """(T, H, W) bool: above the threshold, grown by `dilate` cells in all eight directions.
+
+    The threshold is a number, or one of each map, (T, 1, 1).
+    """
     return _grown(heat_THW, dilate) > threshold
 
 
-def soft(heat_THW: Tensor, threshold: float, dilate: int) -> Tensor:
+def soft(heat_THW: Tensor, threshold: float | Tensor, dilate: int) -> Tensor:
     """(T, H, W) in [0, 1]: ½ at the threshold and linear below 1, grown as `binary` grows.
 
     Where it is drawn larger, its line of ½ runs between the cells as the map does, and so follows

@@ -27,7 +27,7 @@ class Settings:
     steps: int = 50
     noise_maps: int = 10
     clamp: float = 3.0
-    threshold: float = 0.5
+    threshold: float | Literal["auto"] = 0.5
     dilate: int = 0
     refine: int = 0
     solver: Solver = "ddim"

@@ -253,7 +253,8 @@ class Told(Frozen):
 
 def test_a_network_that_is_told_its_guidance_is_asked_once_a_step() -> None:
     """1 for masks, inversion and the steps after the guided ones, the target's own before."""
-    means = {"": torch.zeros(3, 4, 4), "a": torch.rand(3, 4, 4), "b": torch.rand(3, 4, 4)}
+    ramp = torch.arange(16.0).view(4, 4).expand(3, 4, 4) / 16
+    means = {"": torch.zeros(3, 4, 4), "a": torch.zeros(3, 4, 4), "b": ramp}
     denoiser = Told(means)
     denoiser.told, denoiser.heard = True, []
     settings = Settings(steps=4, noise_maps=2, guidance_stop=0.5)

@@ -22,7 +22,7 @@ MAPS, STEPS, STRENGTH = 6, 10, 0.5
 def _ours(model: StableDiffusion, x0: Tensor, noise: Tensor, pairs: list[tuple[str, str]]) -> Any:
     schedule = Schedule.of(model, STEPS, (8, 8))
     contrasts = [Contrast(i, level(STEPS, STRENGTH), *pair) for i, pair in enumerate(pairs)]
-    heat = heat_maps(model, schedule, x0, noise, contrasts, 3.0, Cost())
+    heat = normalized(heat_maps(model, schedule, x0, noise, contrasts, Cost()), 3.0)
     return binary(heat, 0.5, 0).numpy()
 
 
@@ -70,8 +70,8 @@ def test_the_reference_lets_one_image_change_the_mask_of_another(
 
 
 def test_a_map_is_clipped_at_its_own_mean() -> None:
-    heat = normalized(torch.tensor([[0.0, 1.0], [2.0, 9.0]]), clamp=2.0)  # mean 3, limit 6
-    torch.testing.assert_close(heat, torch.tensor([[0.0, 1 / 6], [1 / 3, 1.0]]))
+    heat = normalized(torch.tensor([[[0.0, 1.0], [2.0, 9.0]]]), clamp=2.0)  # mean 3, limit 6
+    torch.testing.assert_close(heat, torch.tensor([[[0.0, 1 / 6], [1 / 3, 1.0]]]))
 
 
 def test_equal_texts_leave_nothing_to_edit(model: StableDiffusion, pictures: Tensor) -> None:
@@ -93,7 +93,7 @@ def test_predictions_are_shared_by_all_targets_of_an_image(
     contrasts = [Contrast(0, 5, "a red mug", f"a {colour} mug") for colour in ("blue", "green")]
     contrasts += [Contrast(0, 5, "a blue mug", "a red mug"), Contrast(0, 3, "a red mug", "a cup")]
     x0, noise = model.encode(pictures[:1]), noise_maps(1, MAPS, (4, 8, 8))[None]
-    heat = heat_maps(model, schedule, x0, noise, contrasts, 3.0, cost)
+    heat = heat_maps(model, schedule, x0, noise, contrasts, cost)
     assert cost.evaluations == MAPS * 5  # red, blue, green at level 5; red, cup at level 3
     assert torch.equal(heat[0], heat[2])  # |a − b| is |b − a|
 

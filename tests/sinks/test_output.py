@@ -33,7 +33,7 @@ def test_the_output_of_another_config_is_refused_with_the_difference(tmp_path: P
     lines = str(refused.value).splitlines()
     assert path in lines[0] and "nothing is done there: remove it and go on" in lines[0]
     assert lines[1:] == [
-        "  mask.threshold: 0.35 → 0.4",
+        '  mask.threshold: "auto" → 0.4',
         '  model weights_hash: "aa" → "bb"',
         "  run.limit: null → 5",
     ]
