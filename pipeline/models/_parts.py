@@ -157,8 +157,16 @@ class Part:
             **plain,
         )
         _check_names(folder / self.name, told, self.spare)
+        if not self.config:  # transformers does, but for what must stay in float32 (T5)
+            _cast(network, dtype)
         _check_finite(folder / self.name, network, dtype)
         return network
+
+
+def _cast(network: Network, dtype: torch.dtype) -> None:
+    """diffusers leaves SD3's weights as the file has them, for its first tensor is a buffer."""
+    for parameter in network.parameters():
+        parameter.data = parameter.data.to(dtype)
 
 
 OURS = "diffusion_pytorch_model"

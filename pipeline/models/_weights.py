@@ -160,6 +160,7 @@ def _check_tensor(file: Path, name: str, kind: str, tensor: torch.Tensor) -> Non
         )
     if not finite(tensor):
         raise UsageError(f"model.path: {file}: {name} holds numbers that are not finite")
-    # What a broken download or copy leaves unwritten reads as zeros.
-    if tensor.dim() > 1 and tensor.numel() and not any(map(bool, torch.aminmax(tensor))):
+    # What a broken download or copy leaves unwritten reads as zeros. One row is a vector, such as
+    # Z-Image's tokens of padding, which begin as zeros.
+    if tensor.dim() > 1 and len(tensor) > 1 and not any(map(bool, torch.aminmax(tensor))):
         raise UsageError(f"model.path: {file}: {name} is all zeros; get the file again")

@@ -197,27 +197,6 @@ def test_every_number_of_steps_has_as_many_times(
         assert (model.alpha(times) > 0).all() and (model.sigma(times).diff() >= 0).all()
 
 
-@pytest.mark.parametrize("family", [FLUX, Z])
-def test_float8_halves_the_network_and_changes_little(
-    folders: Callable[[str], Path], family: str
-) -> None:
-    whole, small = (
-        _built(family, folders(family), dtype="bfloat16", weights=weights)
-        for weights in ("as_dtype", "float8")
-    )
-    kinds = {p.dtype for p in small._network.parameters()}
-    assert torch.float8_e4m3fn in kinds and small.dtype == torch.bfloat16
-    x = torch.randn(1, small.channels, 8, 8, generator=torch.Generator().manual_seed(0))
-    t, answers = whole.timesteps(4, (8, 8))[1:2], []
-    for model in (whole, small):
-        cond = model.text(["a mug"])
-        if model.told:
-            cond["guidance"] = torch.ones(1)
-        answers.append(model.eps(x, t, cond))
-    change = (answers[0] - answers[1]).norm() / answers[0].norm()
-    assert 0 < change < 0.1
-
-
 def test_text_encoders_are_on_the_cpu_between_texts(folders: Callable[[str], Path]) -> None:
     plain, model = (_built(FLUX, folders(FLUX), offload_text=value) for value in (False, True))
     moves: list[tuple[str, str]] = []
