@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from pipeline import cli_dead, cli_shop, process
+from pipeline import cli_dead, cli_model, cli_shop, process
 from pipeline import config as configs
 from pipeline.errors import RunError, UsageError
 from pipeline.evaluation import names as protocols
@@ -146,6 +146,7 @@ def report(
 
 for command in (cli_shop.init, cli_shop.review, cli_shop.export):
     app.command()(command)
+app.command("import-model")(cli_model.import_model)
 
 
 @app.command("config")

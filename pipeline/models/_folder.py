@@ -133,7 +133,7 @@ def _single_file(path: str) -> str:
         return f"model.path: {path} is a file; expected a diffusers folder"
     return (
         f"model.path: {path} is a single-file checkpoint; expected a diffusers folder: make one "
-        f"with StableDiffusionPipeline.from_single_file({path!r}).save_pretrained(folder)"
+        f"with diffedit import-model {path} --base FOLDER OUT"
     )
 
 

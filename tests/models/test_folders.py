@@ -79,7 +79,7 @@ def test_a_missing_folder_that_could_be_an_id_is_told_as_both(
 def test_a_single_file_is_told_and_how_to_make_a_folder_of_it(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"x")
     said = refused(tmp_path / name)
-    assert "single-file checkpoint" in said and "save_pretrained" in said
+    assert "single-file checkpoint" in said and "diffedit import-model" in said
 
 
 def test_a_revision_of_a_local_folder_is_told(copy: Path) -> None:
