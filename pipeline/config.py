@@ -152,7 +152,7 @@ class Edit(Section):
     paste_back: Literal["none", "feather", "recolor"] = Field(
         "feather",
         description="none: the decoded picture; feather: composited on the original pixels; "
-        "recolor: chroma of the edit, luminance detail of the original.",
+        "recolor: the original with the product's one colour changed for the edit's.",
     )
     feather: float = Field(0.02, ge=0, le=0.5, description="Feather, share of the short side.")
 

@@ -13,9 +13,12 @@ import numpy as np
 from PIL import Image, ImageFilter
 from torch import Tensor
 
+from pipeline.images.blend import Blend
+from pipeline.images.body import Bools
 from pipeline.images.bucket import to_model, to_rgb
+from pipeline.images.light import Floats
 from pipeline.images.picture import Pixels, Plane, off_white, over_white
-from pipeline.images.recolor import Recolouring, Shares
+from pipeline.images.recolor import Recolouring
 
 Mode = Literal["none", "feather", "recolor"]
 Part = tuple[slice, slice]
@@ -34,12 +37,13 @@ below ½."""
 
 def paste_back(
     original: Pixels,
-    edited_3HW: Tensor,
+    edited_3HW: Tensor | None,
     mask_hw: Tensor,
     mode: Mode,
     feather: float,
     opacity: Plane | None = None,
     seen_3HW: Tensor | None = None,
+    colour: Floats | None = None,
 ) -> tuple[Pixels, Plane]:
     """The edited photo, (H, W, 3) uint8, and its mask, (H, W) uint8, at the photo's own size.
 
@@ -49,7 +53,10 @@ def paste_back(
     photo may differ (the feather included); where it is 0 the bytes are the original's.
 
     none: the decoded edit everywhere, with the bare mask. feather: the edit composited on the
-    photo. recolor: the edit's chroma under the photo's luminance detail; see `recolor`.
+    photo. recolor: the photo with one colour changed for the edit's, or for `colour`, (3,) sRGB in
+    0..255, which needs no edit; see `recolor`. There the outline is drawn by colour, where the
+    surround has another, up to `feather` outside of the mask's, and the mask returned is what
+    differs or is inside.
 
     `opacity` is the photo's alpha, (H, W) uint8, if it has any; the model has seen the photo on
     white. Where it is 0 the mask is 0 and the bytes are the original's, in every mode; elsewhere
@@ -57,30 +64,37 @@ def paste_back(
     saw, of the edit's shape; where it is not at hand it is made of the photo.
     """
     size = original.shape[1], original.shape[0]
-    ramp = feather * min(size) if mode != "none" else 0.0
-    part = _part(_grid(mask_hw), size, ramp)
-    alpha = _feathered(Image.fromarray(_grid(mask_hw)), size, part, ramp)
-    if opacity is not None:
-        alpha = np.where(opacity[part] > 0, alpha, np.uint8(0))
-    mask = _whole(alpha, part, size)
+    if mode == "recolor":
+        if seen_3HW is None:
+            seen_3HW = _seen(original, mask_hw if edited_3HW is None else edited_3HW, opacity)
+        fit = _fit(seen_3HW, edited_3HW, mask_hw, opacity, feather, colour)
+        part, ramp = _ramp(mask_hw, size, 2 * feather * min(size), opacity)
+        return _recoloured(original, part, ramp, fit)
+    assert edited_3HW is not None, "only a given colour needs no edit"
+    part, alpha = _ramp(mask_hw, size, feather * min(size) if mode == "feather" else 0.0, opacity)
+    mask = _whole(alpha > 0, part, size)
     if mode == "none":
         return _everywhere(original, edited_3HW, opacity), mask
-    if mode == "feather":
-        new = partial(_enlarged, Image.fromarray(to_rgb(edited_3HW)), size, opacity)
-    else:
-        seen_3HW = _seen(original, edited_3HW, opacity) if seen_3HW is None else seen_3HW
-        fit = _fit(seen_3HW, edited_3HW, mask_hw, opacity, _shares(part, size))
-        new = partial(fit.applied, original)
+    new = partial(_enlarged, Image.fromarray(to_rgb(edited_3HW)), size, opacity)
     return _composite(original, part, alpha, new), mask
+
+
+def _ramp(
+    mask_hw: Tensor, size: tuple[int, int], ramp: float, opacity: Plane | None
+) -> tuple[Part, Plane]:
+    """The part of the photo that the mask touches, and how much, `ramp` pixels across its edge."""
+    part = _part(_grid(mask_hw), size, ramp)
+    alpha = _feathered(Image.fromarray(_grid(mask_hw)), size, part, ramp)
+    return part, alpha if opacity is None else np.where(opacity[part] > 0, alpha, np.uint8(0))
 
 
 def _grid(mask_hw: Tensor) -> Plane:
     return np.asarray((mask_hw.cpu().float().clamp(0, 1) * 255).round().byte().numpy())
 
 
-def _whole(alpha: Plane, part: Part, size: tuple[int, int]) -> Plane:
+def _whole(inside: Bools, part: Part, size: tuple[int, int]) -> Plane:
     mask = np.zeros(size[::-1], np.uint8)
-    mask[part] = np.where(alpha > 0, np.uint8(255), np.uint8(0))
+    mask[part] = np.where(inside, np.uint8(255), np.uint8(0))
     return mask
 
 
@@ -96,11 +110,6 @@ def _part(grid: Plane, size: tuple[int, int], ramp: float) -> Part:
         first, last = likely[:, axis].min() * cell - reach, likely[:, axis].max() * cell + reach
         sides.append(slice(max(0, int(first)), min(length, int(last + cell) + 1)))
     return sides[0], sides[1]
-
-
-def _shares(part: Part, size: tuple[int, int]) -> Shares:
-    (top, bottom), (left, right) = ((side.start, side.stop) for side in part)
-    return (top / size[1], bottom / size[1]), (left / size[0], right / size[0])
 
 
 def _region(
@@ -152,24 +161,49 @@ def _enlarged(
     return new.transpose(2, 0, 1)
 
 
-def _seen(original: Pixels, edited_3HW: Tensor, opacity: Plane | None) -> Tensor:
+def _seen(original: Pixels, like: Tensor, opacity: Plane | None) -> Tensor:
     picture = original if opacity is None else over_white(original, opacity)
-    return to_model(picture, (edited_3HW.shape[2], edited_3HW.shape[1]))
+    return to_model(picture, (like.shape[-1], like.shape[-2]))
 
 
 def _fit(
-    seen_3HW: Tensor, edited_3HW: Tensor, mask_hw: Tensor, opacity: Plane | None, share: Shares
-) -> Recolouring:
-    height, width = edited_3HW.shape[1:]
+    seen_3HW: Tensor,
+    edited_3HW: Tensor | None,
+    mask_hw: Tensor,
+    opacity: Plane | None,
+    feather: float,
+    colour: Floats | None,
+) -> Recolouring | None:
+    height, width = seen_3HW.shape[1:]
     scale = min(1.0, FIT_SIDE / min(height, width))
     size = (round(width * scale), round(height * scale))
-    fine = 2 * size[0], 2 * size[1]
-    outline = Image.fromarray(_grid(mask_hw)).resize(fine, Image.Resampling.BICUBIC)
-    inside = np.asarray(outline.point(_over_half).resize(size, Image.Resampling.BILINEAR))
+    inside = np.asarray(Image.fromarray(_grid(mask_hw)).resize(size, Image.Resampling.BICUBIC))
+    clear = None
     if opacity is not None:
-        seen = Image.fromarray(opacity).resize(size, Image.Resampling.BOX)
-        inside = np.minimum(inside, np.asarray(seen))
-    return Recolouring.fit(to_rgb(seen_3HW, size), to_rgb(edited_3HW, size), inside, share)
+        clear = np.asarray(Image.fromarray(opacity).resize(size, Image.Resampling.BOX))
+    edit = None if edited_3HW is None else to_rgb(edited_3HW, size)
+    photo = to_rgb(seen_3HW, size)
+    return Recolouring.fit(photo, edit, inside, clear, feather * min(size), colour)
+
+
+def _recoloured(
+    original: Pixels, part: Part, ramp: Plane, fit: Recolouring | None
+) -> tuple[Pixels, Plane]:
+    """`original` recoloured in that part, and the mask of where it is inside or differs."""
+    out, mask = original.copy(), _whole(ramp >= 128, part, original.shape[1::-1])
+    if fit is None:
+        return out, mask
+    blend = Blend.of(fit)
+    rows, columns = part
+    for top in range(0, len(ramp), BAND):
+        band = ramp[top : top + BAND]
+        touched = np.flatnonzero(band.max(axis=0))
+        if touched.size:
+            left, right = int(touched[0]), int(touched[-1]) + 1
+            down = slice(rows.start + top, rows.start + top + len(band))
+            across = slice(columns.start + left, columns.start + right)
+            blend(out[down, across], mask[down, across], band[:, left:right])
+    return out, mask
 
 
 def _composite(
@@ -180,7 +214,7 @@ def _composite(
     rows, columns = part
     for top in range(0, len(alpha), BAND):
         band = alpha[top : top + BAND]
-        touched = np.flatnonzero(band.any(axis=0))
+        touched = np.flatnonzero(band.max(axis=0))
         if touched.size:
             left, right = int(touched[0]), int(touched[-1]) + 1
             down = slice(rows.start + top, rows.start + top + len(band))

@@ -1,204 +1,222 @@
-"""The edit's colours under the photo's own detail. Knows no mask's outline and no model.
+"""One colour of a product changed for another in a photo of it. Knows no outline and no model.
 
-Shapes: H W the photo's sides, h w those of the grid on which photo and edit are compared.
+Klinker, Shafer and Kanade 1988, "The measurement of highlights in color images": what a pixel shows
+is s · body colour + what is not the body (there the highlight; here prints, trims and, in a mixed
+pixel, the background too). Only the body colour is changed, so light, shade, texture and all else
+are the photo's own:
+
+    new = pixel + s(pixel) · (new body colour − body colour), in linear light.
+
+What the edit is asked is one thing: which colour. A patch in it is outvoted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from PIL import Image, ImageFilter
 
-from pipeline.diffusion.refine import box
-from pipeline.images.picture import Pixels
+from pipeline.images.body import Bools, body_pixels, well_inside
+from pipeline.images.light import LUMA, Floats, companded, expanded, lab, linear
+from pipeline.images.picture import Pixels, Plane
 
-Floats = NDArray[np.float32]
-Shares = tuple[tuple[float, float], tuple[float, float]]
-"""A part of a picture: from where to where down and across, as shares of its sides."""
+FAINT, SURE = 0.08, 0.3
+"""Chroma over luminance of a body: up to the one, highlights can't be told from it by their lack of
+chroma; from the other on they can."""
+MOST = 2.0
+"""Times the body's luminance that its own light reaches, where that can't be told by chroma."""
+SLACK = 0.02
+"""Share of its luminance that a pixel may lack of the body's chroma: a rounded channel is no
+highlight, and on black would be grey."""
+PRINT = 0.6
+"""Chroma over luminance of a pixel that is no part of a body without chroma."""
+DIM = 0.05
+"""Luminance below which chroma over luminance is noise."""
+HUE = 0.35
+"""Chroma beside the body's, as a share of it, up to which a pixel is of the body's hue; twice that
+is another colour."""
+WHOLLY = 0.5
+"""Change of a body's light, as a share of it, from which on nothing of its tinge stays."""
+NEAR = 8.0
+"""ΔE*ab within which two pixels of the edit vote for one colour."""
+VOTES = 4096
+"""Pixels of the edit that are asked, at most."""
+LIKE = 0.5
+"""Share of the body colour found in what surrounds the product (s, of its most alike fifth) from
+which on a background can't be told from the product by its colour."""
+SURROUND = 5.5
+"""Feathers from the outline to the end of what is called its surround."""
 
-RADIUS = 0.04
-"""Of the window of a local fit, share of the short side."""
-COLOUR_RIDGE, SHIFT_RIDGE = 0.002, 0.006
-"""Variances (of sRGB in 0..1) below which a difference of the photo is texture, not an edge:
-for the edit's colour, and higher for its lightness, which must not undo the photo's texture."""
-SOLID = 0.02
-"""Luminance below which the edit's chroma is scaled less: black has no hue to amplify."""
-
-_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of linear sRGB (ITU-R BT.709)
-_STEPS = np.arange(256) / 255.0
-_LINEAR = np.where(_STEPS <= 0.04045, _STEPS / 12.92, ((_STEPS + 0.055) / 1.055) ** 2.4)
-_LINEAR = _LINEAR.astype(np.float32)
-_LEVELS = np.arange(65536) / 65535.0
-_COMPANDED = np.where(_LEVELS <= 0.0031308, _LEVELS * 12.92, 1.055 * _LEVELS ** (1 / 2.4) - 0.055)
-_COMPANDED = (_COMPANDED * 255 + 0.5).astype(np.uint8)
+Planes = list[Floats]
+"""R, G and B of pixels, (N,) each."""
 
 
 @dataclass(frozen=True)
 class Recolouring:
-    """Local affine maps from the photo's colour (and 1) to what the edit makes of it.
+    """From one body colour to another, (3,) in linear light; and how near the surround is to it."""
 
-    `maps` is (4, 4, h', w'), a part of a grid of (h, w) that begins at `origin`: of each of four
-    outputs, the factors of the photo's R, G, B in 0..1 and a constant. The first three outputs are
-    the edit's colour, the last is L(edit) − L(photo), L the cube root of luminance.
-
-    It is a guided filter (He, Sun and Tang 2010, section 3.4) with the photo as its guide, fitted
-    within the mask: the map has the photo's edges, though the edit is blurred or coarse, and
-    texture too weak to be an edge stays out of it.
-    """
-
-    maps: Floats
-    origin: tuple[int, int]
-    grid: tuple[int, int]
+    body: Floats
+    target: Floats
+    surround: float = 0.0  # s of the surround, 0..1
 
     @classmethod
     def fit(
-        cls, before: Pixels, after: Pixels, inside: NDArray[np.uint8], share: Shares
-    ) -> Recolouring:
-        """Of the photo and its edit, (h, w, 3), where `inside`, (h, w), is above 0.
+        cls,
+        photo: Pixels,
+        edit: Pixels | None,
+        inside: Plane,
+        seen: Plane | None = None,
+        feather: float = 0.0,
+        colour: Floats | None = None,
+    ) -> Recolouring | None:
+        """Of a photo and its edit, (h, w, 3), with a mask (h, w) above 127 inside.
 
-        It can be applied to the part of the photo that is told.
+        `colour` is the wanted representative colour, (3,) sRGB in 0..255; then no edit is needed.
+        `seen`, (h, w), is 255 where the photo is opaque; nothing else is looked at. `feather` is in
+        pixels. None where the mask shows no opaque pixel.
         """
-        height, width = inside.shape
-        radius = max(1, round(RADIUS * min(inside.shape)))
-        part = tuple(
-            slice(max(0, int(first * n) - 2 * radius - 1), int(last * n) + 2 * radius + 2)
-            for (first, last), n in zip(share, inside.shape, strict=True)
+        opaque = np.ones(inside.shape, bool) if seen is None else seen == 255
+        core = well_inside(inside) & opaque
+        if not core.any():
+            return None
+        light = linear(photo)
+        inner = light[core]
+        shown = body_pixels(inner)
+        body = np.median(inner[shown], axis=0)
+        around = light[_around(inside, feather) & opaque]
+        nearness = (
+            float(np.percentile(_share(_planes(around), body), 80))
+            if len(around)
+            else _unseen(seen)
         )
-        before, after, inside = before[part], after[part], inside[part]
-        shift = _lightness(after) - _lightness(before)
-        target = np.concatenate([after / np.float32(255), shift[..., None]], axis=-1)
-        guide_3hw, target_4hw, weight_1hw = map(
-            _planes, (before / 255, target, inside[..., None] / 255)
-        )
-        maps = np.asarray(_guided(guide_3hw, target_4hw, weight_1hw, radius))
-        return cls(maps, (part[0].start, part[1].start), (height, width))
+        if colour is None:
+            assert edit is not None, "either an edit or a colour says which colour"
+            target = _vote(linear(edit[core]), inner, shown, body)
+        else:
+            target = expanded(colour / np.float32(255))
+        return cls(body, target, min(1.0, nearness))
 
-    def applied(self, photo: Pixels, rows: slice, columns: slice) -> Pixels:
-        """(3, H', W') of that part of `photo`, (H, W, 3), recoloured.
+    @property
+    def tells_background(self) -> float:
+        """0..1: how well a pixel's colour says whether it is the product's or its surround's."""
+        return 1 - min(1.0, self.surround / LIKE)
 
-        The maps change so slowly that rows within a third of a cell share one.
+    def applied(self, light: Planes, rim: bool = False) -> Planes:
+        """What pixels in the product, three (N,) of linear light, become; at most a bit over 1.
+
+        `rim`: across the outline, where what is as near to the body as the surround is, stays.
         """
-        share = max(1, round(len(photo) / self.grid[0] / 3))
-        first = rows.start // share * share  # groups of rows are the photo's, not the part's
-        down = self._cells(slice(first, rows.stop), photo.shape[0], 0, share)
-        across = self._cells(columns, photo.shape[1], 1, 1)
-        maps = _between(_between(self.maps, down, 2), across, 3)
-        planes = np.ascontiguousarray(photo[rows, columns].transpose(2, 0, 1))
-        value = _mapped(maps, planes, share, first - rows.start)
-        edit = [(v.clip(0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8) for v in value]
-        return _relit(planes, edit[:3], value[3])
-
-    def _cells(self, part: slice, length: int, axis: int, share: int) -> Floats:
-        """Where the middles of `part`'s groups of `share` pixels lie in the maps, in cells."""
-        middles = np.arange(part.start, part.stop, share) + share / 2
-        at = middles * self.grid[axis] / length - 0.5 - self.origin[axis]
-        return at.clip(0, self.maps.shape[2 + axis] - 1).astype(np.float32)
+        share = _share(light, self.body)
+        net = share
+        if rim:
+            net = (share - np.float32(self.surround)) / np.float32(max(1e-3, 1 - self.surround))
+            np.maximum(net, 0, out=net)
+        shift = self.target - self.body
+        new = [plane + net * step for plane, step in zip(light, shift, strict=True)]
+        changed = min(1.0, float(np.linalg.norm(shift) / np.linalg.norm(self.body) / WHOLLY))
+        if changed:
+            _less_tinge(new, light, share, self.body, changed)
+        return new
 
 
-def _planes(values: NDArray[np.floating]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float32))
+def _share(light: Planes, body: Floats) -> Floats:
+    """s, (N,): how much of the body colour is in each pixel; never more than its luminance.
 
-
-def _guided(guide_3hw: Tensor, target_4hw: Tensor, weight_1hw: Tensor, radius: int) -> Tensor:
-    """(4, 4, h, w) ridge regressions target ≈ map · [guide, 1] in windows, averaged by windows."""
-
-    weights_1hw = box(weight_1hw, radius) + 1e-4
-
-    def mean(x: Tensor) -> Tensor:  # (..., h, w)
-        return (box((x * weight_1hw[0]).flatten(0, -3), radius) / weights_1hw).view(x.shape)
-
-    guide, target = mean(guide_3hw), mean(target_4hw)
-    spread = mean(guide_3hw[:, None] * guide_3hw) - guide[:, None] * guide
-    shared = mean(guide_3hw[:, None] * target_4hw) - guide[:, None] * target
-    spread, shared = spread.permute(2, 3, 0, 1), shared.permute(2, 3, 0, 1)
-    colour = torch.linalg.solve(spread + COLOUR_RIDGE * torch.eye(3), shared[..., :3])
-    shift = torch.linalg.solve(spread + SHIFT_RIDGE * torch.eye(3), shared[..., 3:])
-    slope = torch.cat([colour, shift], dim=-1)
-    offset = target.permute(1, 2, 0) - torch.einsum("ihw,hwik->hwk", guide, slope)
-    maps = torch.cat([slope, offset[:, :, None]], dim=2)
-    return mean(maps.permute(3, 2, 0, 1)).contiguous()
-
-
-def _between(values: Floats, at: Floats, axis: int) -> Floats:
-    """`values` interpolated along `axis` at the places `at`."""
-    low = at.astype(int)
-    share = (at - low).astype(np.float32).reshape(-1, *[1] * (values.ndim - axis - 1))
-    below = values.take(low, axis, mode="clip")
-    above = values.take(low + 1, axis, mode="clip")
-    above -= below
-    above *= share
-    above += below
-    return above
-
-
-def _mapped(maps: Floats, planes: Pixels, share: int, first: int) -> list[Floats]:
-    """Four (H', W') of `planes` (3, H', W') under `maps` (4, 4, groups, W').
-
-    Each row of the maps serves a group of `share` rows, the first from row `first`, which is ≤ 0.
+    By its chroma along the body's, for what lies on a body or beside it has another. A body without
+    chroma: all its luminance, unless it has chroma itself, so that a coloured print stays.
     """
-    levels = planes.astype(np.float32)
-    levels *= np.float32(1 / 255)
-    values = [np.empty_like(levels[0]) for _ in maps]
-    for rows, group in _groups(maps, planes.shape[1], share, first):
-        for value, (red, green, blue, constant) in zip(values, group, strict=True):
-            made = np.multiply(levels[0, rows], red, out=value[rows])
-            made += levels[1, rows] * green
-            made += levels[2, rows] * blue
-            made += constant
-    return values
+    own = max(float(body @ LUMA), 1e-4)
+    chroma = body - np.float32(own)
+    square = float(chroma @ chroma)
+    trust = float(np.clip((square**0.5 / (own + DIM) - FAINT) / (SURE - FAINT), 0, 1))
+    most = _sum(light, LUMA / np.float32(own))
+    share = np.zeros_like(most)
+    if trust:
+        # Of three primaries' chroma along the body's, weighted: the grey in a pixel has none.
+        along = (chroma - chroma.sum() * LUMA) / np.float32(max(square, 1e-9))
+        by_chroma = _sum(light, along + np.float32(SLACK / own) * LUMA)
+        np.clip(by_chroma, 0, most, out=by_chroma)
+        share += np.float32(trust) * by_chroma
+    if trust < 1:
+        foreign = np.sqrt(_squares(_beside(light, most, body)))
+        foreign /= most * np.float32(own) + np.float32(DIM)
+        own_hue = np.clip((PRINT - foreign) / np.float32(PRINT - FAINT), 0, 1)
+        share += np.float32(1 - trust) * np.minimum(most, np.float32(MOST)) * own_hue
+    return share
 
 
-def _groups(maps: Floats, height: int, share: int, first: int) -> Iterator[tuple[slice, Floats]]:
-    """Rows, and the maps that serve them: (4, 4, W'), or (4, 4, H', W') of all where none share."""
-    if share == 1:
-        yield slice(height), maps
-        return
-    for row, top in enumerate(range(first, height, share)):
-        yield slice(max(0, top), top + share), maps[:, :, row]
+def _sum(light: Planes, weights: Floats) -> Floats:
+    total = light[0] * weights[0]
+    total += light[1] * weights[1]
+    total += light[2] * weights[2]
+    return np.asarray(total)
 
 
-def _relit(planes: Pixels, edit: Sequence[Pixels], shift: Floats) -> Pixels:
-    """The edit's chroma at luminance (L(photo) + shift)³, in linear light; all (3, H', W').
+def _squares(planes: Planes) -> Floats:
+    total = planes[0] * planes[0]
+    total += planes[1] * planes[1]
+    total += planes[2] * planes[2]
+    return np.asarray(total)
 
-    Scaling linear RGB keeps its chromaticity as shading does; what leaves the gamut is mixed with
-    the grey of the same luminance, so highlights turn white instead of shifting their hue.
+
+def _beside(light: Planes, share: Floats, body: Floats) -> Planes:
+    """The chroma of pixels but for that of a share of the body's."""
+    luma, chroma = _sum(light, LUMA), body - body @ LUMA
+    return [plane - luma - share * own for plane, own in zip(light, chroma, strict=True)]
+
+
+def _less_tinge(new: Planes, light: Planes, share: Floats, body: Floats, changed: float) -> None:
+    """Takes from `new` what the hue of the body's pixels differs from it; other colours stay.
+
+    A bright orange that is clipped turns yellow: on black, what is left of it would be green.
     """
-    target = _luma([_linear(plane) for plane in planes])
-    np.cbrt(target, out=target)
-    target += shift
-    np.clip(target, 0, 1, out=target)
-    target *= target * target
-    chroma = [_linear(plane) for plane in edit]
-    luma = _luma(chroma)
-    gain = (target + np.float32(SOLID)) / (luma + np.float32(SOLID))
-    for plane in chroma:
-        plane -= luma
-        plane *= gain
-    least = np.float32(1e-6)
-    highest = np.maximum(np.maximum(*chroma[:2]), chroma[2])
-    reach: Floats = np.asarray((1 - target) / np.maximum(highest, least), np.float32)
-    lowest = np.minimum(np.minimum(*chroma[:2]), chroma[2])
-    np.minimum(reach, target / np.maximum(-lowest, least), out=reach)
-    np.minimum(reach, 1, out=reach)
-    return np.stack([_companded(plane * reach + target) for plane in chroma])
+    beside = _beside(light, share, body)
+    whole = share * np.float32(HUE * max(1e-4, float(np.linalg.norm(body - body @ LUMA))))
+    whole += np.float32(1e-6)
+    near = np.sqrt(_squares(beside))
+    near /= whole
+    near *= np.float32(-changed)
+    near += np.float32(2 * changed)
+    np.clip(near, 0, np.float32(changed), out=near)
+    for plane, other in zip(new, beside, strict=True):
+        other *= near
+        plane -= other
 
 
-def _linear(plane: Pixels) -> Floats:
-    return np.asarray(_LINEAR.take(plane, mode="clip"))
+def _planes(light: Floats) -> Planes:
+    return list(np.ascontiguousarray(light.T))
 
 
-def _luma(linear: Sequence[Floats]) -> Floats:
-    return np.asarray(linear[0] * _LUMA[0] + linear[1] * _LUMA[1] + linear[2] * _LUMA[2])
+def _vote(edit: Floats, photo: Floats, shown: Bools, body: Floats) -> Floats:
+    """The body colour that most pixels of the edit agree on; all (N, 3) in linear light.
+
+    Each pixel that is little but body says what the body became: its change over its light, s. The
+    densest place of these in Lab is found by mean shift from their median, weighted by s (Comaniciu
+    and Meer 2002).
+    """
+    share = _share(_planes(photo), body)
+    bare = ((photo - share[:, None] * body) @ LUMA < 0.1 * (photo @ LUMA)) & (share > 0.3)
+    chosen = np.flatnonzero(bare if bare.sum() >= 20 else shown)
+    chosen = chosen[:: max(1, len(chosen) // VOTES)]
+    light = np.maximum(share[chosen], 0.3)
+    votes = lab(companded(body + (edit[chosen] - photo[chosen]) / light[:, None]))
+    found = np.median(votes, axis=0)
+    for _ in range(15):
+        weight = np.exp(-((votes - found) ** 2).sum(1) / (2 * NEAR**2)) * light + 1e-9
+        found = weight @ votes / weight.sum()
+    from skimage.color import lab2rgb
+
+    return linear(np.round(np.asarray(lab2rgb(found)) * 255).astype(np.uint8))
 
 
-def _lightness(rgb: Pixels) -> Floats:
-    return np.asarray(np.cbrt(_LINEAR[rgb] @ _LUMA))
+def _around(inside: Plane, feather: float) -> Bools:
+    """(h, w) bool: the surround, from beyond what the outline's error reaches."""
+    whole = Image.fromarray((inside > 127).astype(np.uint8) * 255)
+    near, far = (whole.filter(ImageFilter.BoxBlur(feather * n)) for n in (1.6, SURROUND))
+    return np.asarray((np.asarray(near) == 0) & (np.asarray(far) > 0))
 
 
-def _companded(linear: Floats) -> Pixels:
-    levels = (linear.clip(0, 1) * np.float32(65535) + np.float32(0.5)).astype(np.uint16)
-    return np.asarray(_COMPANDED.take(levels, mode="clip"))
+def _unseen(seen: Plane | None) -> float:
+    """Nearness of a surround of which nothing is seen: a cut-out's is transparent."""
+    return 1.0 if seen is None else 0.0

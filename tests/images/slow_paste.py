@@ -8,16 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from pipeline.diffusion.refine import box
 from pipeline.images.bucket import to_model, to_rgb
+from pipeline.images.recolor import Recolouring
 
-FIT_SIDE, FIT_RADIUS = 256, 0.04
-COLOUR_RIDGE, SHIFT_RIDGE, SOLID = 0.002, 0.006, 0.02
-_LUMA = np.array([0.2126, 0.7152, 0.0722])
+FIT_SIDE = 256
 
 
 def paste_back(
@@ -26,11 +23,11 @@ def paste_back(
     """(H, W, 3) edited photo and (H, W) mask."""
     height, width = original.shape[:2]
     outline = _outline(mask_hw, (width, height))
+    if mode == "recolor":
+        ramp = np.asarray(_feathered(outline, 2 * feather * min(width, height))) / 255
+        return _recolored(original, ramp, _fit(original, edited_3HW, mask_hw, feather))
     alpha = np.asarray(_feathered(outline, feather * min(width, height)))
-    if mode == "feather":
-        new = to_rgb(edited_3HW, (width, height))
-    else:
-        new = _recolored(original, _fit(original, edited_3HW, outline))
+    new = to_rgb(edited_3HW, (width, height))
     share = alpha[..., None].astype(np.uint32)
     mixed = (new * share + original * (255 - share) + 127) // 255
     return mixed.astype(np.uint8), np.where(alpha > 0, 255, 0)
@@ -49,81 +46,37 @@ def _feathered(outline: Image.Image, width: float) -> Image.Image:
     return outline.filter(ImageFilter.BoxBlur(radius)).filter(ImageFilter.BoxBlur(radius))
 
 
-def _fit(original: Any, edited_3HW: Tensor, outline: Image.Image) -> Any:
+def _fit(original: Any, edited_3HW: Tensor, mask_hw: Tensor, feather: float) -> Recolouring:
     height, width = edited_3HW.shape[1:]
     scale = min(1.0, FIT_SIDE / min(height, width))
     size = (round(width * scale), round(height * scale))
-    before, after = to_rgb(to_model(original, size)), to_rgb(edited_3HW, size)
-    inside = np.asarray(outline.resize(size, Image.Resampling.BILINEAR))
-    shift = _lightness(after) - _lightness(before)
-    target = np.concatenate([after / np.float32(255), shift[..., None]], axis=-1)
-    radius = max(1, round(FIT_RADIUS * min(size)))
-    guide_3hw, target_4hw, weight_1hw = map(
-        _planes, (before / 255, target, inside[..., None] / 255)
+    seen = to_rgb(to_model(original, (width, height)), size)
+    grid = Image.fromarray((mask_hw.float() * 255).round().byte().numpy())
+    inside = np.asarray(grid.resize(size, Image.Resampling.BICUBIC))
+    found = Recolouring.fit(seen, to_rgb(edited_3HW, size), inside, None, feather * min(size))
+    assert found is not None
+    return found
+
+
+def _recolored(original: Any, ramp: Any, fit: Recolouring) -> Any:
+    """Each pixel at once, the mixture and all."""
+    light = _linear(original)
+    planes = list(np.float32(light.reshape(-1, 3).T))
+    inner, rim = (
+        np.stack(fit.applied(planes, across), -1).reshape(light.shape) for across in (0, 1)
     )
-    return np.asarray(_guided(guide_3hw, target_4hw, weight_1hw, radius))
+    tells = 1 - min(1, fit.surround / 0.5)
+    inside, reached = ((ramp - 0.5) / 0.45).clip(0, 1), (ramp / 0.03).clip(0, 1)
+    plain = ((ramp - 0.125) / 0.75).clip(0, 1)
+    of_inner, of_rim = tells * inside + (1 - tells) * plain, tells * (1 - inside) * reached
+    made = light + of_inner[..., None] * (inner - light) + of_rim[..., None] * (rim - light)
+    made = np.uint8(_srgb(made).round())
+    return made, np.where((ramp >= 0.5) | (made != original).any(-1), 255, 0)
 
 
-def _planes(values: Any) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float32))
-
-
-def _guided(guide_3hw: Tensor, target_4hw: Tensor, weight_1hw: Tensor, radius: int) -> Tensor:
-    """(h, w, 4, 4) ridge regressions target ≈ [guide, 1] · map in windows, averaged by windows."""
-
-    weights_1hw = box(weight_1hw, radius) + 1e-4
-
-    def mean(x: Tensor) -> Tensor:  # (..., h, w)
-        return (box((x * weight_1hw[0]).flatten(0, -3), radius) / weights_1hw).view(x.shape)
-
-    guide, target = mean(guide_3hw), mean(target_4hw)
-    spread = mean(guide_3hw[:, None] * guide_3hw) - guide[:, None] * guide
-    shared = mean(guide_3hw[:, None] * target_4hw) - guide[:, None] * target
-    spread, shared = spread.permute(2, 3, 0, 1), shared.permute(2, 3, 0, 1)
-    colour = torch.linalg.solve(spread + COLOUR_RIDGE * torch.eye(3), shared[..., :3])
-    shift = torch.linalg.solve(spread + SHIFT_RIDGE * torch.eye(3), shared[..., 3:])
-    slope = torch.cat([colour, shift], dim=-1)
-    offset = target.permute(1, 2, 0) - torch.einsum("ihw,hwik->hwk", guide, slope)
-    maps = torch.cat([slope, offset[:, :, None]], dim=2)
-    return mean(maps.permute(2, 3, 0, 1)).permute(2, 3, 0, 1).contiguous()
-
-
-def _recolored(original: Any, fit: Any) -> Any:
-    maps = _enlarged(_enlarged(fit, len(original), 0), original.shape[1], 1)
-    guide = np.concatenate([original / 255, np.ones((*original.shape[:2], 1))], axis=-1)
-    value = np.einsum("hwi,hwik->hwk", guide, maps)
-    edit = (np.clip(value[..., :3], 0, 1) * 255 + 0.5).astype(np.uint8)
-    return _relit(original, edit, value[..., 3])
-
-
-def _enlarged(values: Any, length: int, axis: int) -> Any:
-    count = values.shape[axis]
-    at = ((np.arange(length) + 0.5) * count / length - 0.5).clip(0, count - 1)
-    low = at.astype(int)
-    share = (at - low).reshape(-1, *[1] * (values.ndim - axis - 1))
-    below, above = values.take(low, axis), values.take(np.minimum(low + 1, count - 1), axis)
-    return below + (above - below) * share
-
-
-def _relit(original: Any, edit: Any, shift: Any) -> Any:
-    target = np.clip(_lightness(original) + shift, 0, 1)[..., None] ** 3
-    colour = _linear(edit)
-    luma = (colour @ _LUMA)[..., None]
-    chroma = (colour - luma) * (target + SOLID) / (luma + SOLID)
-    room = np.where(chroma > 0, 1 - target, target)
-    reach = (room / np.maximum(np.abs(chroma), 1e-6)).min(axis=-1, keepdims=True)
-    return _companded(target + chroma * np.minimum(1, reach))
-
-
-def _lightness(rgb: Any) -> Any:
-    lightness: Any = np.cbrt(_linear(rgb) @ _LUMA)
-    return lightness
-
-
-def _companded(linear: Any) -> Any:
+def _srgb(linear: Any) -> Any:
     value = np.clip(linear, 0, 1)
-    srgb = np.where(value <= 0.0031308, value * 12.92, 1.055 * value ** (1 / 2.4) - 0.055)
-    return np.asarray((srgb * 255 + 0.5).astype(np.uint8))
+    return 255 * np.where(value <= 0.0031308, value * 12.92, 1.055 * value ** (1 / 2.4) - 0.055)
 
 
 def _linear(rgb: Any) -> Any:

@@ -1,0 +1,52 @@
+"""Between sRGB and linear light. Knows no picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
+"""Of linear sRGB (ITU-R BT.709)."""
+
+
+def expanded(srgb: Floats) -> Floats:
+    """sRGB in [0, 1] → linear light."""
+    power = ((srgb + 0.055) / 1.055) ** 2.4
+    return np.asarray(np.where(srgb <= 0.04045, srgb / 12.92, power), np.float32)
+
+
+_LINEAR = expanded(np.linspace(0, 1, 256, dtype=np.float32))
+
+
+def linear(srgb: NDArray[np.uint8]) -> Floats:
+    """sRGB levels, of any shape → linear light in [0, 1]."""
+    return np.asarray(_LINEAR.take(srgb, mode="clip"))
+
+
+def companded(light: NDArray[np.floating[Any]]) -> Floats:
+    """Linear light, clipped to [0, 1] → sRGB in [0, 1], not rounded."""
+    light = np.clip(light, 0, 1)
+    root = 1.055 * np.power(light, 1 / 2.4) - 0.055
+    return np.asarray(np.where(light <= 0.0031308, 12.92 * light, root), np.float32)
+
+
+def lab(srgb: NDArray[np.uint8] | Floats) -> NDArray[np.float64]:
+    """(…, 3) sRGB, levels or in [0, 1] → CIE Lab (D65, 2°)."""
+    from skimage.color import rgb2lab
+
+    return np.asarray(rgb2lab(srgb))
+
+
+_LEVELS = (companded(np.arange(65536, dtype=np.float32) / 65535) * 255 + 0.5).astype(np.uint8)
+
+
+def levels(light: Floats) -> NDArray[np.uint8]:
+    """Linear light, clipped to [0, 1] → sRGB levels. `light` is spent."""
+    np.clip(light, 0, 1, out=light)
+    light *= np.float32(65535)
+    light += np.float32(0.5)
+    return np.asarray(_LEVELS.take(light.astype(np.uint16), mode="clip"))
