@@ -164,6 +164,18 @@ def resume(
     show(benchmark_resume.measure(rows, shards, chunk_rows, committed), json_file)
 
 
+@app.command()
+def nights(
+    pictures: Annotated[int, typer.Option(min=1)] = 10_000_000,
+    folders: Annotated[int, typer.Option(min=1)] = 1_000,
+    json_file: JsonFile = None,
+) -> None:
+    """The size of what is known of a large folder's pictures, and the time to load it."""
+    import benchmark_nights
+
+    show(benchmark_nights.measure(pictures, folders), json_file)
+
+
 def _numbers(text: str) -> list[int]:
     return [int(number) for number in text.split(",")]
 

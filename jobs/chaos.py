@@ -5,8 +5,9 @@
 Alternates killing the driver, the model's actor, the node and a task with stalls, in which another
 run takes over and the first then wakes, and with lying listings; on local disk and, unless --no-s3,
 on a real S3 server behind a proxy that makes 10 % of requests fail. Exit 1 if anything is
-lost, doubled or different, or if a run ended without one line that says why. For the repository
-only: it uses the tests' datasets and S3 server.
+lost, doubled or different, or if a run ended without one line that says why. --nights grows,
+replaces and shrinks a folder between kills of the driver instead. For the repository only: it uses
+the tests' datasets and S3 server.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tests.chaos.campaign import Campaign
+from tests.chaos.campaign import Campaign, Outcome
+from tests.chaos.nights import Nights
 from tests.s3_server import NoServer, serving
 
 console = Console(soft_wrap=True, highlight=False)
@@ -29,14 +31,14 @@ def main(
     kills: Annotated[int, typer.Option(help="How many strikes.", min=1)] = 30,
     seed: Annotated[int, typer.Option(help="Of parts, moments and faults.")] = 0,
     s3: Annotated[bool, typer.Option(help="Every other round on an S3 server.")] = True,
+    nights: Annotated[bool, typer.Option(help="Of runs over a folder that changes.")] = False,
 ) -> None:
     """Strike runs, resume them, count."""
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         try:
             with serving(Path(folder) / "s3") if s3 else nullcontext() as server:
                 endpoint = server.endpoint_url if server else None
-                campaign = Campaign(Path(folder), seed, endpoint, console.print)
-                outcome = campaign.run(kills)
+                outcome = (_nights if nights else _strikes)(Path(folder), seed, endpoint, kills)
         except NoServer as error:
             raise typer.BadParameter(f"{error}; or give --no-s3") from error
     for problem in outcome.problems:
@@ -45,6 +47,15 @@ def main(
     console.print(outcome.line())
     if not outcome.sound():
         raise typer.Exit(1)
+
+
+def _strikes(folder: Path, seed: int, endpoint: str | None, kills: int) -> Outcome:
+    return Campaign(folder, seed, endpoint, console.print).run(kills)
+
+
+def _nights(folder: Path, seed: int, endpoint: str | None, kills: int) -> Outcome:
+    (folder / "nights").mkdir()
+    return Nights(folder / "nights", seed, endpoint, console.print).run(kills)
 
 
 if __name__ == "__main__":

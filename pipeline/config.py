@@ -225,6 +225,14 @@ class Run(Section):
         None, ge=0, description="Reserved on Ray, and threads used; unset: the machine's share."
     )
     gpus_per_actor: float | None = Field(None, ge=0, description="Unset: 1 where there are GPUs.")
+    changed: Literal["refuse", "again"] = Field(
+        "refuse",
+        description="Of images that changed since they were edited: stop, or edit them in place "
+        "of their old edits.",
+    )
+    gone: Literal["keep", "drop"] = Field(
+        "keep", description="Edits of images that are gone from the input: keep or take out."
+    )
     max_dead_share: Share = Field(0.5, description="Stop (exit 3) above this share of dead.")
     address: str | None = Field(None, description="Ray cluster to join; unset: RAY_ADDRESS or own.")
     object_store_gb: float = Field(0.5, gt=0, description="Of a Ray started by this run.")

@@ -66,7 +66,8 @@ def progress(console: Console) -> Iterator[Watch]:
 
 def summary(config: RunConfig, tally: Tally) -> str:
     """The closing lines of a run."""
-    ends = [*tally.passed_over.lines(), f"output: {config.output.path}"]
+    gone = [f"gone from the input since an earlier run: {tally.gone:,}"] if tally.gone else []
+    ends = [*tally.passed_over.lines(), *gone, f"output: {config.output.path}"]
     if not tally.chunks:
         nothing = f"nothing to do: every chunk of {config.input.path} is committed already"
         return "\n".join([nothing, *ends])

@@ -11,6 +11,7 @@ measured ones (scores, `mask_area`) are float32.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import posixpath
 from collections import Counter
@@ -18,6 +19,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 
 import pyarrow as pa
+
+GONE = 0
+"""Stamp of a listed member that is there no more."""
+RANK = 1 << 32
+"""In a listed shard the ordinal of a picture's further rows is its position and so much for each.
+"""
 
 SOURCE = pa.schema(
     [
@@ -190,6 +197,34 @@ class PassedOver:
             return table
         text = json.dumps(asdict(self))
         return table.replace_schema_metadata({**(table.schema.metadata or {}), "passed_over": text})
+
+
+def name_digest(key: str) -> int:
+    """64 bits of a key: of ten million in one folder two share theirs once in 400,000 times."""
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest())
+
+
+@dataclass
+class Listed:
+    """Which members of a frozen list (`sinks/lists.py`) a chunk's table speaks of.
+
+    Members are known by their positions in their shard. Travels in the table's metadata.
+    """
+
+    as_of: int  # number of the newest list that says something of the chunk
+    members: dict[int, str]  # position → hex digits: 16 of its name, 16 of what was read, if any
+
+    @classmethod
+    def of(cls, table: pa.Table) -> Listed | None:
+        """As noted on `table`; None where its shard has no list."""
+        noted = json.loads((table.schema.metadata or {}).get(b"listed", "null"))
+        members = noted and {int(place): digest for place, digest in noted["members"].items()}
+        return cls(noted["as_of"], members) if noted else None
+
+    def noted(self, table: pa.Table) -> pa.Table:
+        """`table` with this in its metadata."""
+        text = json.dumps(asdict(self))
+        return table.replace_schema_metadata({**(table.schema.metadata or {}), "listed": text})
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
+from itertools import islice
 from typing import IO, Any
 
 import pyarrow as pa
@@ -24,7 +25,7 @@ from pipeline import errors
 from pipeline.config import RunConfig, parse
 from pipeline.errors import BugError, RowError, RunError
 from pipeline.section import build
-from pipeline.sources._shard import Member, Shard
+from pipeline.sources._shard import Member, Pick, Shard
 
 Head = dict[str, Any]
 Frame = tuple[Head, pa.Table | None]
@@ -72,7 +73,7 @@ class Child:
         return result
 
     def members(self, shard: Shard, first: int) -> Iterator[Member]:
-        """The shard's members from ordinal `first` on. Raises as `stage`."""
+        """The shard's members but for the `first` of them. Raises as `stage`."""
         for table in self._ask({"do": "read", "shard": asdict(shard), "first": first}, None):
             yield _to_member(table.to_pylist()[0])
 
@@ -189,8 +190,8 @@ def _answer(
     config: RunConfig, stages: dict[str, Stage], head: Head, table: pa.Table | None
 ) -> Iterator[pa.Table]:
     if head["do"] == "read":
-        members = build(config.input).members(Shard(**head["shard"]))
-        yield from (_to_table(m) for m in members if m.ordinal >= head["first"])
+        members = build(config.input).members(_shard(**head["shard"]))
+        yield from map(_to_table, islice(members, head["first"], None))
         return
     name = head["do"]
     try:
@@ -200,6 +201,10 @@ def _answer(
     except Exception as error:
         raise CannotStart(f"{type(error).__name__}: {error}") from error
     yield stages[name](table)
+
+
+def _shard(picks: list[list[int]] | None, **rest: Any) -> Shard:
+    return Shard(**rest, picks=None if picks is None else tuple(Pick(*pick) for pick in picks))
 
 
 def _stage(name: str, config: RunConfig) -> Stage:

@@ -20,6 +20,7 @@ from pipeline.engine.apart import CannotStart, Child, Died
 from pipeline.engine.todo import read
 from pipeline.errors import RowError
 from pipeline.rows import Chunk, Spent
+from pipeline.section import build
 from pipeline.sinks.attempts import DEATHS, noted
 from pipeline.sinks.commits import Commit
 from pipeline.sinks.output import Output
@@ -82,7 +83,8 @@ def one_by_one(
             except CannotStart:
                 done.append(_image_here(config, output, stages, image, here))
     spent = Spent(sum(Spent.of(image).model_seconds for image in done))
-    return spent.noted(pa.concat_tables(done))
+    made = pa.concat_tables(done).replace_schema_metadata(table.schema.metadata)
+    return spent.noted(made)
 
 
 def _images(table: pa.Table) -> Iterator[pa.Table]:
@@ -146,18 +148,19 @@ class Apart:
 
     def __init__(self, config: RunConfig) -> None:
         self._config = config
+        self.grows = getattr(build(config.input), "grows", False)
 
     def listing(self) -> Listing:
         raise NotImplementedError
 
     def members(self, shard: Shard) -> Iterator[Member]:
-        ordinal, deaths = 0, 0
+        count, deaths, ordinal = 0, 0, 0
         with Child(self._config) as child:
             while deaths < DEATHS:
                 try:
-                    for member in child.members(shard, ordinal):
+                    for member in child.members(shard, count):
                         yield member
-                        ordinal, deaths = member.ordinal + 1, 0
+                        count, deaths, ordinal = count + 1, 0, member.ordinal + 1
                     return
                 except Died as died:
                     deaths, how = deaths + 1, str(died)

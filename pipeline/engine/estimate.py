@@ -10,12 +10,12 @@ from statistics import fmean, pstdev
 
 from pipeline.config import RunConfig
 from pipeline.diffusion.settings import Settings, Target, expected_evaluations
-from pipeline.engine.todo import Todo, filling, todo
+from pipeline.engine.outlook import outlook
+from pipeline.engine.todo import Todo, filling
 from pipeline.errors import RowError
 from pipeline.prompts._rule import PlannedEdit, Rule
 from pipeline.rows import PassedOver
 from pipeline.section import build
-from pipeline.sinks.commits import load_progress
 from pipeline.sinks.output import open_output, refuse_nested
 from pipeline.sources._chunks import read_members, require_columns
 from pipeline.sources._shard import Member, Shard, Source
@@ -65,7 +65,7 @@ def estimate(config: RunConfig) -> Estimate:
     rule: Rule = build(config.prompts)
     listing = source.listing()
     require_columns(source, listing.shards, rule.columns())
-    left = todo(listing.shards, load_progress(open_output(config)))
+    left = outlook(config, source, listing, open_output(config)).left.todo
     looks = _looks(source, [shard for shard, _ in left], config.run.limit)
     members = [member for look in looks.values() for member in look.members]
     rows = _rows_left(looks, left, config)

@@ -13,14 +13,17 @@ from typing import Any
 from pipeline.config import RunConfig
 from pipeline.engine.careful import Apart
 from pipeline.engine.estimate import expected_rows
+from pipeline.engine.outlook import outlook
 from pipeline.engine.tally import Tally
-from pipeline.engine.todo import Todo, todo
+from pipeline.engine.todo import Todo
 from pipeline.errors import BugError, Interrupted, UsageError
 from pipeline.prompts._rule import Rule
 from pipeline.section import build
+from pipeline.sinks.again import retire
 from pipeline.sinks.attempts import forget, noted
 from pipeline.sinks.commits import load_progress
 from pipeline.sinks.lease import writing
+from pipeline.sinks.lists import freeze
 from pipeline.sinks.output import Output, begin, open_output, refuse_nested
 from pipeline.sinks.publish import describe, publish, published
 from pipeline.sinks.sweep import sweep, untidy
@@ -42,21 +45,26 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
     source: Source = build(config.input)
     rule: Rule = build(config.prompts)
     listing = source.listing()
-    shards = listing.shards
     tally = Tally(config.run.max_dead_share, passed_over=listing.passed)
     output = open_output(config)
-    progress = load_progress(output)
-    done = not todo(shards, progress) and published(output)
-    if done and not untidy(output, progress):
+    seen = outlook(config, source, listing, output)
+    tally.gone = seen.gone
+    done = not seen.new and not any(seen.left) and published(output)
+    if done and not untidy(output, seen.progress):
         return tally
     # What ended this process there before is looked at in another.
     with interruptible(), noted(output, "", "columns", UsageError) as deaths:
-        require_columns(Apart(config) if deaths else source, shards, rule.columns())
+        require_columns(Apart(config) if deaths else source, listing.shards, rule.columns())
     with interruptible(), writing(output) as output:
         output = begin(output)
         describe(output)
         # What another run committed before it gave up the lease counts too.
-        left = todo(shards, load_progress(output))
+        seen = outlook(config, source, listing, output)
+        for number, found in seen.new:
+            freeze(output, number, found)
+        for chunk, listed in seen.left.retired:
+            retire(output, chunk, listed)
+        left = seen.left.todo
         if left:
             # Only for the bar, so it is not looked at again.
             with noted(output, "", "sample") as again:
@@ -101,7 +109,10 @@ def _on_ray(
         remote: Any = ray.remote(num_cpus=0)(Tally)
         remote = remote.options(scheduling_strategy=here)
         actor = remote.remote(
-            tally.max_dead_share, tally.expected_rows, passed_over=tally.passed_over
+            tally.max_dead_share,
+            tally.expected_rows,
+            passed_over=tally.passed_over,
+            gone=tally.gone,
         )
         try:
             with losses.head_watched(), _polled(actor, watch):

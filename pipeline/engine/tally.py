@@ -32,6 +32,7 @@ class Tally:
     idle_seconds: float = 0.0  # of all models, waiting for their next chunk
     reasons: dict[str, int] = field(default_factory=dict)
     passed_over: PassedOver = field(default_factory=PassedOver)  # files
+    gone: int = 0  # listed by an earlier run, and not there any more
 
     def add(self, commit: Commit) -> Tally:
         """Adds one commit and returns the sums."""

@@ -2,25 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pyroaring import BitMap
 
 from pipeline.config import RunConfig
+from pipeline.errors import RunError
+from pipeline.rows import GONE, Chunk, Listed
 from pipeline.section import build
-from pipeline.sinks.commits import Progress
+from pipeline.sinks import layout
+from pipeline.sinks.commits import Progress, read_all
+from pipeline.sinks.lists import OLD, Head, Known, Lists
+from pipeline.sinks.output import Output
 from pipeline.sources._chunks import chunks
 from pipeline.sources._filling import Filling
-from pipeline.sources._shard import Shard, Source
+from pipeline.sources._shard import Pick, Shard, Source
 
 Todo = Sequence[tuple[Shard, BitMap]]
 """The unfinished shards, each with the numbers of its chunks that are committed."""
 
 
-def todo(shards: Sequence[Shard], progress: Progress) -> Todo:
-    """The shards that are not finished. Raises UsageError where one changed since its commits."""
-    return [(s, progress.done(s)) for s in shards if not progress.finished(s)]
+class Left(NamedTuple):
+    """What is left to do."""
+
+    todo: Todo
+    retired: Sequence[tuple[Chunk, Listed]]  # chunks due of which nothing is there any more
+
+
+def left(shards: Sequence[Shard], output: Output, progress: Progress, lists: Lists) -> Left:
+    """What is not committed of `shards`, and of what the lists say.
+
+    Raises UsageError where one without a list changed since its commits.
+    """
+    todo: list[tuple[Shard, BitMap]] = []
+    retired: list[tuple[Chunk, Listed]] = []
+    by_path = {shard.path: shard for shard in shards}
+    for path, head in lists.heads.items():
+        shard = by_path.pop(path, None) or Shard(path, "", 0, head.version)
+        picks = _picks(head, output, progress, lists)
+        there, gone = _split(shard, picks, head)
+        todo += there
+        retired += gone
+    todo += [(s, progress.done(s)) for s in by_path.values() if not progress.finished(s)]
+    return Left(sorted(todo, key=lambda item: item[0].path), retired)
+
+
+def _split(shard: Shard, picks: Sequence[Pick], head: Head) -> Left:
+    there: list[Pick] = []
+    retired: list[tuple[Chunk, Listed]] = []
+    for number, some in groupby(picks, lambda pick: pick.chunk):
+        mine = list(some)
+        if any(pick.stamp != GONE for pick in mine):
+            there += mine
+            continue
+        chunk = Chunk(shard.path, shard.version, number, number == head.chunks - 1)
+        members = {pick.position: f"{pick.name:016x}" for pick in mine}
+        retired.append((chunk, Listed(mine[0].as_of, members)))
+    if not there:
+        return Left([], retired)
+    share = len(there) / max(1, head.positions)
+    size = round(shard.size * share)
+    shard = replace(shard, picks=tuple(there), chunks=head.chunks, rows=len(there), size=size)
+    return Left([(shard, BitMap())], retired)
+
+
+def _picks(head: Head, output: Output, progress: Progress, lists: Lists) -> list[Pick]:
+    """The members that are due, by chunk."""
+    done = progress.committed(head.path)
+    if len(done) == head.chunks and not head.amended:
+        return []
+    known = lists.known(head.path)
+    lost = set(range(head.chunks)) - set(done) - set(known.chunks.tolist())
+    if lost:
+        raise RunError(
+            f"{output.path}: chunk {min(lost)} of {head.path} has no record any more, and was made "
+            "before its members were kept track of; put the record back from a copy of the output"
+        )
+    due, born = _by_chunk(known, head.chunks)
+    amended = [c for c in np.flatnonzero(due > born).tolist() if c in done]
+    shard_id = layout.shard_id(head.path)
+    names = [progress.latest(shard_id, chunk) for chunk in amended]
+    as_of = {record.chunk: record.as_of for record in read_all(output, names)}
+    since = {chunk: as_of.get(chunk, 0) for chunk in range(head.chunks) if chunk not in done}
+    since |= {chunk: of for chunk, of in as_of.items() if of < due[chunk]}
+    return list(_due(known, head, since, due))
+
+
+def _due(
+    known: Known, head: Head, since: Mapping[int, int], due: npt.NDArray[Any]
+) -> Iterator[Pick]:
+    places = np.argsort(known.chunks, kind="stable")
+    for place in places[np.isin(known.chunks[places], list(since))]:
+        chunk = int(known.chunks[place])
+        if known.due[place] > since[chunk]:
+            name, stamp = int(known.names[place]), int(known.stamps[place])
+            yield Pick(chunk, int(place) + head.skip, name, stamp, int(due[chunk]))
+
+
+def _by_chunk(known: Known, chunks: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Of each chunk: the last list with work at it, and the list that added it (0: before any)."""
+    due, born = np.zeros(chunks, np.int32), np.zeros(chunks, np.int32)
+    listed = known.chunks != OLD
+    np.maximum.at(due, known.chunks[listed], known.due[listed])
+    np.maximum.at(born, known.chunks[listed], known.born[listed])
+    return due, born
 
 
 def read(

@@ -73,6 +73,9 @@ class Commit(BaseModel):
     passed_over: PassedOver = PassedOver()  # files inside of the shard that are no row's
     model_seconds: float = 0.0  # the model at work on the chunk
     idle_seconds: float = 0.0  # the model waiting for it; nothing depends on either
+    as_of: int = 0  # the list whose members it has, see `lists.py`; 0: its shard has none
+    members: dict[int, str] = {}  # as `rows.Listed` has them
+    passed_ordinals: list[tuple[int, int]] = []
 
     @property
     def name(self) -> ChunkName:
@@ -156,7 +159,25 @@ class Progress:
 
     def finished(self, shard: VersionedShard) -> bool:
         """Whether every chunk of the shard is committed. Raises UsageError as `done` does."""
-        return len(self.done(shard)) == self._length(layout.shard_id(shard.path))
+        self.done(shard)
+        return self.whole(shard.path)
+
+    def whole(self, path: str) -> bool:
+        """Whether every chunk of the shard is committed, of whatever version."""
+        return len(self.committed(path)) == self._length(layout.shard_id(path))
+
+    def version(self, path: str) -> str | None:
+        """Of the shard's edits, where it has any."""
+        head = self._heads.get(layout.shard_id(path))
+        return head.shard_version if head else None
+
+    def begun(self, path: str) -> bool:
+        """Whether any chunk of the shard is committed."""
+        return layout.shard_id(path) in self._chunks
+
+    def committed(self, path: str) -> BitMap:
+        """Numbers of the shard's committed chunks (a copy), of whatever version."""
+        return BitMap(self._chunks.get(layout.shard_id(path), ()))
 
     def unfinished(self) -> list[str]:
         """The shards that are committed in part only."""

@@ -6,6 +6,7 @@ and message of its failure; not the pictures of an edit that was made and reject
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -47,3 +48,11 @@ def read_part(output: Output, path: str) -> pa.Table:
     table = pa.concat_tables([file.schema_arrow.empty_table(), *groups])
     image = pc.struct_field(table["source"], "bytes")
     return table.drop_columns(["source"]).append_column("image", image)
+
+
+def by_kind(dead_letters: pa.Table) -> dict[str, int]:
+    """How many there are of each "stage/kind"."""
+    stages = dead_letters["error_stage"].to_pylist()
+    kinds = dead_letters["error_kind"].to_pylist()
+    counts = Counter(f"{stage}/{kind}" for stage, kind in zip(stages, kinds, strict=True))
+    return dict(sorted(counts.items()))

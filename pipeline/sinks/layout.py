@@ -6,6 +6,7 @@
     _state/run.json                                         what the run is
     _state/model.json                                       digest of the weights that edit
     _state/shards/{shard_id}.json                           the shard's path and version
+    _state/lists/{n:05d}.arrow                              members of growing shards, see lists.py
     _state/commits/{shard_id}/{chunk:05d}-r{generation}.json    commit record, written last
 
 A file of a part has a name that no other attempt gives (its token is random), so nothing that is
@@ -26,6 +27,7 @@ COMMITS = f"{STATE}/commits"
 MODEL = f"{STATE}/model.json"
 REPORT = "report.html"
 SHARDS = f"{STATE}/shards"
+LISTS = f"{STATE}/lists"
 PARTS = {"edits": "parquet", "webdataset": "tar", "dead": "parquet"}
 """Folder of each kind of part → its extension."""
 
@@ -81,6 +83,11 @@ def commit_path(name: ChunkName) -> str:
 def pin_path(shard_id: str) -> str:
     """Path of what says which shard the id is of, and of which version its chunks are."""
     return f"{SHARDS}/{shard_id}.json"
+
+
+def list_path(number: int) -> str:
+    """Path of a frozen list of members, from 1 on."""
+    return f"{LISTS}/{number:05d}.arrow"
 
 
 def _place(name: ChunkName) -> str:

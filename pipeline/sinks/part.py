@@ -8,67 +8,80 @@ find it and stop.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
-from hashlib import blake2b
+from collections.abc import Collection
+from dataclasses import asdict, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import storage
 from pipeline.errors import BugError, RunError
-from pipeline.rows import Chunk, PassedOver, Spent
+from pipeline.rows import Chunk, Listed, PassedOver, Spent
 from pipeline.sinks import dead, layout, parquet, webdataset
-from pipeline.sinks.commits import Commit, PartFile, create_commit, newest
+from pipeline.sinks.again import superseding
+from pipeline.sinks.commits import Commit, create_commit, newest
+from pipeline.sinks.files import Files
 from pipeline.sinks.layout import ChunkName
 from pipeline.sinks.lease import check_held
 from pipeline.sinks.output import Output
 from pipeline.sinks.pins import pin, pin_model
 from pipeline.sinks.replay import merged, untouched
+from pipeline.sinks.runs import runs
 
 
 def write_part(output: Output, table: pa.Table, before: Commit | None = None) -> Commit:
     """Commits one chunk: `table` is of the result schema, whole and never empty.
 
-    `before` is the record whose dead letters were run again; the next generation supersedes it.
+    `before` is the record whose dead letters were run again; the next generation supersedes it. So
+    it does where the table is of a newer list than the record that is there: what the table has of
+    its members takes the place of what the record has of them (`again.py`), and is returned.
     Where another writer committed the same chunk first, this attempt's files go and its record
     is returned (of a replay: RunError). Transient storage errors are retried; others raise
     RunError, and so does a lease that another run took over. An edit that is missing or doubled
     against the planner's count is a BugError.
     """
     with storage.explained(output.path, "write a part", raising=RunError):
-        chunk, spent = Chunk.of(table), Spent.of(table)
+        chunk, spent, listed = Chunk.of(table), Spent.of(table), Listed.of(table)
         name = ChunkName(
             layout.shard_id(chunk.shard), chunk.index, before.generation + 1 if before else 0
         )
         committed = newest(output, name)
-        if committed:
+        due = committed if committed and listed and committed.as_of < listed.as_of else None
+        if committed and not due:
             check_held(output)  # who was taken over need not go on
             return _theirs(output, committed, before)
-        commit = _written(output, chunk, name, table, before)
+        base = before or due
+        if due:
+            name = replace(name, generation=due.generation + 1)
+        attempt = Files(output, name)
+        made = _written(attempt, chunk, table, before, due.removed_ids if due else ())
         seconds = {k: round(v, 3) for k, v in asdict(spent).items()}
-        commit = commit.model_copy(update={**seconds, "passed_over": PassedOver.of(table)})
-        commit = merged(before, commit) if before else commit
+        seen = {"as_of": listed.as_of, "members": listed.members} if listed else {}
+        made = made.model_copy(update={**seconds, **seen, "passed_over": PassedOver.of(table)})
+        commit = merged(before, made) if before else made
+        commit = superseding(output, due, made) if due else commit
         try:
             check_held(output)
             # Not before: who was taken over ties nothing to anything.
-            pin(output, chunk)
+            pin(output, chunk, listed=bool(listed and listed.as_of))
             pin_model(output, table["weights"].to_pylist())
         except RunError:
-            _remove(output, commit, before)
+            _remove(output, commit, base)
             raise
-        return commit if create_commit(output, commit) else _lost(output, commit, before)
+        if not create_commit(output, commit):
+            return _lost(output, commit, base)
+        return made if due else commit
 
 
 def _written(
-    output: Output, chunk: Chunk, name: ChunkName, table: pa.Table, before: Commit | None
+    attempt: Files, chunk: Chunk, table: pa.Table, before: Commit | None, never: Collection[str]
 ) -> Commit:
     planned = _check_planned(table)
     table = table.replace_schema_metadata(None)
     if before:
-        carried = untouched(output, before, table)
+        carried = untouched(attempt.output, before, table)
         table, planned = pa.concat_tables([table, carried]), planned + len(carried)
-    return _write_files(output, chunk, name, table, planned)
+    return _write_files(attempt, chunk, table, planned, never)
 
 
 def _lost(output: Output, ours: Commit, before: Commit | None) -> Commit:
@@ -77,7 +90,7 @@ def _lost(output: Output, ours: Commit, before: Commit | None) -> Commit:
     theirs = newest(output, ours.name)
     if theirs is None:
         raise RunError(f"{output.path}: a commit record vanished while it was written")
-    return _theirs(output, theirs, before)
+    return _theirs(output, theirs, before, ours.as_of)
 
 
 def _remove(output: Output, ours: Commit, before: Commit | None) -> None:
@@ -88,36 +101,24 @@ def _remove(output: Output, ours: Commit, before: Commit | None) -> None:
             storage.remove(output.fs, f"{output.root}/{file.path}")
 
 
-def _theirs(output: Output, committed: Commit, before: Commit | None) -> Commit:
-    if before:
+def _theirs(output: Output, committed: Commit, before: Commit | None, as_of: int = 0) -> Commit:
+    if committed.as_of < as_of:
+        raise RunError(f"{output.path}: another writer changed a chunk; this one stops")
+    if before and before.as_of >= as_of:
         raise RunError(f"{output.path}: another replay took these dead letters; this one stops")
     return committed
 
 
-@dataclass(frozen=True)
-class Files:
-    """Puts the files of one attempt."""
-
-    output: Output
-    name: ChunkName
-    token: str = field(default_factory=layout.token)
-
-    def put(self, kind: str, data: bytes, rows: int) -> PartFile:
-        """Writes the file of `kind`, one of `layout.PARTS`."""
-        path = layout.part_path(kind, self.output.run, self.name, self.token)
-        storage.put(self.output.fs, f"{self.output.root}/{path}", data)
-        digest = blake2b(data, digest_size=16).hexdigest()
-        return PartFile(path=path, rows=rows, bytes=len(data), blake2b=digest)
-
-
 def _write_files(
-    output: Output, chunk: Chunk, name: ChunkName, table: pa.Table, planned: int
+    attempt: Files, chunk: Chunk, table: pa.Table, planned: int, never: Collection[str]
 ) -> Commit:
+    """Writes all rows but those whose id is one of `never`."""
+    output, files = attempt.output, []
     edits, dead_letters, passed = split(output.run, table)
     if planned != len(edits) + len(dead_letters):
         raise BugError(f"{planned} edits were planned, {len(edits) + len(dead_letters)} came")
-    attempt = Files(output, name)
-    files = []
+    if never:
+        edits, dead_letters = (_but(rows, never) for rows in (edits, dead_letters))
     if len(edits) and "parquet" in output.formats:
         files.append(attempt.put("edits", parquet.encode_edits(edits, output), len(edits)))
     if len(edits) and "webdataset" in output.formats:
@@ -130,19 +131,24 @@ def _write_files(
         shard=chunk.shard,
         shard_version=chunk.shard_version,
         chunk=chunk.index,
-        generation=name.generation,
+        generation=attempt.name.generation,
         last=chunk.last,
         rows=len(ordinals),
-        planned=planned,
+        planned=len(edits) + len(dead_letters),
         written=len(edits),
         dead=len(dead_letters),
         passed=len(passed),
+        passed_ordinals=runs(sorted(passed["ordinal"].to_pylist())),
         ordinals=runs(ordinals),
         dead_ordinals=runs(dead_ordinals),
-        dead_by_kind=by_kind(dead_letters),
+        dead_by_kind=dead.by_kind(dead_letters),
         files=files,
         fingerprint=output.fingerprint,
     )
+
+
+def _but(rows: pa.Table, ids: Collection[str]) -> pa.Table:
+    return rows.filter(pc.invert(pc.is_in(rows["id"], pa.array(list(ids), pa.string()))))
 
 
 def split(run: str, table: pa.Table) -> tuple[pa.Table, pa.Table, pa.Table]:
@@ -172,17 +178,6 @@ def encoded(output: Output, table: pa.Table) -> pa.Table:
     return table
 
 
-def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
-    """Ascending numbers as (first, last) of each run of consecutive ones."""
-    found: list[tuple[int, int]] = []
-    for number in numbers:
-        if found and number == found[-1][1] + 1:
-            found[-1] = (found[-1][0], number)
-        else:
-            found.append((number, number))
-    return found
-
-
 def _check_planned(table: pa.Table) -> int:
     counts = Counter(table["ordinal"].to_pylist())
     planned = dict(zip(table["ordinal"].to_pylist(), table["planned"].to_pylist(), strict=True))
@@ -190,11 +185,3 @@ def _check_planned(table: pa.Table) -> int:
     if wrong:
         raise BugError(f"rows {wrong[:5]} did not end as many times as was planned")
     return sum(planned.values())
-
-
-def by_kind(dead_letters: pa.Table) -> dict[str, int]:
-    """How many there are of each "stage/kind"."""
-    stages = dead_letters["error_stage"].to_pylist()
-    kinds = dead_letters["error_kind"].to_pylist()
-    counts = Counter(f"{stage}/{kind}" for stage, kind in zip(stages, kinds, strict=True))
-    return dict(sorted(counts.items()))

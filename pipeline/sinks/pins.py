@@ -57,15 +57,17 @@ def damaged(output: Output, path: str, why: str) -> RunError:
     )
 
 
-def pin(output: Output, chunk: Chunk) -> None:
+def pin(output: Output, chunk: Chunk, listed: bool = False) -> None:
     """Ties the shard to its version, before its first record.
 
+    A `listed` one may have others later: what its chunks are of, its lists say.
     Raises UsageError where another writer tied it to another version.
     """
     ours = Pin(shard=chunk.shard, version=chunk.shard_version)
     path = layout.pin_path(layout.shard_id(chunk.shard))
     if not storage.create(output.fs, f"{output.root}/{path}", ours.model_dump_json().encode()):
-        refuse_another(ours, read_record(output, path, Pin))
+        there = read_record(output, path, Pin)
+        refuse_another(ours, Pin(shard=there.shard, version=ours.version) if listed else there)
 
 
 def refuse_another(ours: Pin, there: Pin) -> None:

@@ -7,35 +7,24 @@ removed`), a resume finds the chunk done, and asked for again they are known.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline import storage
 from pipeline.errors import RunError
-from pipeline.sinks import dead, layout, parquet, webdataset
+from pipeline.sinks import layout
 from pipeline.sinks.commits import (
     Commit,
-    PartFile,
     create_commit,
     load_progress,
     read_commits,
 )
+from pipeline.sinks.files import Files
 from pipeline.sinks.lease import check_held, writing
 from pipeline.sinks.output import Output
-from pipeline.sinks.part import Files, by_kind, runs
 from pipeline.sinks.publish import mark, publish
 from pipeline.sinks.sweep import sweep
-
-_WITHOUT = {
-    "edits": parquet.without,
-    "webdataset": webdataset.without,
-    "dead": parquet.without,
-}
+from pipeline.sinks.without import keys, without
 
 
 def remove(output: Output, ids: Collection[str]) -> tuple[int, list[str]]:
@@ -51,7 +40,7 @@ def remove(output: Output, ids: Collection[str]) -> tuple[int, list[str]]:
         with storage.explained(output.path, "remove edits", raising=RunError):
             mark(output)
             for commit in read_commits(output):
-                here = wanted & _ids(output, commit)
+                here = wanted & {name for name, _ in keys(output, commit)}
                 if here:
                     _commit_without(output, commit, here)
                 removed += len(here)
@@ -61,61 +50,15 @@ def remove(output: Output, ids: Collection[str]) -> tuple[int, list[str]]:
     return removed, sorted(wanted - known)
 
 
-def _ids(output: Output, commit: Commit) -> set[str]:
-    """Of all the chunk's edits and dead letters."""
-    living = "edits" if "parquet" in output.formats else "webdataset"
-    files = [*commit.files_of(living), *commit.files_of("dead")]
-    return {name for file in files for name in _ids_in(output, file)}
-
-
-def _ids_in(output: Output, file: PartFile) -> Iterator[str]:
-    path = f"{output.root}/{file.path}"
-    if file.kind == "webdataset":
-        yield from (name for name, _ in webdataset.samples(storage.read(output.fs, path)))
-        return
-    part = storage.retried(lambda: pq.ParquetFile(path, filesystem=output.fs))
-    yield from storage.retried(lambda: part.read(columns=["id"]))["id"].to_pylist()
-
-
 def _commit_without(output: Output, before: Commit, ids: frozenset[str]) -> None:
     name = replace(before.name, generation=before.generation + 1)
-    files = [
-        kept for file in before.files for kept in _kept(output, file, Files(output, name), ids)
-    ]
-    dying = _letters(output, before, ids)
-    living = len(ids) - (before.dead - dying["dead"])
     change = {
-        **dying,
+        **without(output, before, ids, Files(output, name)),
         "generation": name.generation,
-        "written": before.written - living,
         "removed_ids": [*before.removed_ids, *sorted(ids)],
-        "files": files,
     }
     check_held(output)
     # Its gallery may show them; `diffedit report` makes it anew.
     storage.remove(output.fs, f"{output.root}/{layout.REPORT}")
     if not create_commit(output, before.model_copy(update=change)):
         raise RunError(f"{output.path}: another writer changed a chunk; this one stops")
-
-
-def _kept(
-    output: Output, file: PartFile, attempt: Files, ids: frozenset[str]
-) -> Iterator[PartFile]:
-    """The file, or what is left of it without `ids`: nothing where it held no others."""
-    data = storage.read(output.fs, f"{output.root}/{file.path}")
-    left, rows = _WITHOUT[file.kind](data, ids)
-    if rows == file.rows:
-        yield file
-    elif rows:
-        yield attempt.put(file.kind, left, rows)
-
-
-def _letters(output: Output, before: Commit, ids: frozenset[str]) -> dict[str, Any]:
-    """What the record says of the dead letters that are left."""
-    tables = [dead.read_part(output, file.path) for file in before.files_of("dead")]
-    if not tables:
-        return {"dead": 0}
-    letters = pa.concat_tables(tables)
-    left = letters.filter(pc.invert(pc.is_in(letters["id"], pa.array(list(ids)))))
-    ordinals = sorted(set(left["ordinal"].to_pylist()))
-    return {"dead": len(left), "dead_by_kind": by_kind(left), "dead_ordinals": runs(ordinals)}

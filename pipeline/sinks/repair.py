@@ -23,8 +23,8 @@ from pipeline.sinks import layout, webdataset
 from pipeline.sinks.commits import Commit, PartFile, Progress, commit_names, read_each
 from pipeline.sinks.layout import ChunkName
 from pipeline.sinks.output import Output
-from pipeline.sinks.part import runs
 from pipeline.sinks.pins import Pin, Weights
+from pipeline.sinks.runs import runs
 from pipeline.sinks.sweep import orphans, parts
 from pipeline.sinks.verify import file_problems
 

@@ -21,6 +21,7 @@ from pipeline.rows import EDIT_TYPE, PLAN_SCHEMA, READ_SCHEMA, PassedOver, confo
 from pipeline.sinks import dead
 from pipeline.sinks.commits import Commit, read_commits
 from pipeline.sinks.output import Output
+from pipeline.sinks.runs import joined
 
 Row = dict[str, Any]
 _EDIT_FIELDS = [field.name for field in EDIT_TYPE]
@@ -50,7 +51,9 @@ def merged(before: Commit, after: Commit) -> Commit:
         for name in ("written", "model_seconds", "idle_seconds")
     }
     living = [file for file in before.files if file.kind != "dead"]
-    same = {name: getattr(before, name) for name in ("rows", "ordinals", "last", "passed_over")}
+    kept = ("rows", "ordinals", "last", "passed_over", "as_of", "members")
+    same = {name: getattr(before, name) for name in kept}
+    passed = joined(before.passed_ordinals, after.passed_ordinals)
     return after.model_copy(
         update={
             **sums,
@@ -58,6 +61,7 @@ def merged(before: Commit, after: Commit) -> Commit:
             "planned": before.written + before.removed + after.planned,
             "removed_ids": before.removed_ids,
             "passed": before.passed + after.passed,
+            "passed_ordinals": passed,
             "files": [*living, *after.files],
         }
     )

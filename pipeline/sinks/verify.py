@@ -18,9 +18,10 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyroaring import BitMap
+from pyroaring import BitMap64 as BitMap  # a picture may have more rows than one, see rows.RANK
 
 from pipeline import storage
+from pipeline.rows import RANK
 from pipeline.sinks import webdataset
 from pipeline.sinks.commits import (
     Commit,
@@ -86,9 +87,11 @@ def verify(output: Output) -> Verification:
                 *_record(output, commit),
                 *damage,
                 *_seen(commit, ordinals[commit.shard]),
+                *_members(commit),
                 *_broken_chain(output, commit, found.problems),
             ]
             found.problems += [f"{commit.shard} chunk {commit.chunk}: {p}" for p in problems]
+            ordinals[commit.shard] |= BitMap(_gone(commit))  # no gaps
         found.problems += [*ids.of_shard(""), *_gaps(progress, ordinals)]
         untidy = leftovers(output, progress)
         found.warnings += [f"{path}: left over; the next run removes it" for path in untidy]
@@ -123,6 +126,19 @@ def _seen(commit: Commit, seen: BitMap) -> Iterator[str]:
     seen |= own
 
 
+def _gone(commit: Commit) -> Iterator[int]:
+    """Positions of the listed members that were not there any more."""
+    return (place for place, member in commit.members.items() if len(member) == 16)
+
+
+def _members(commit: Commit) -> Iterator[str]:
+    """What is wrong with what a record says of its members (old ones lack those of long ago)."""
+    there = {ordinal % RANK for ordinal in _bitmap(commit.ordinals)}
+    gone = set(_gone(commit))
+    if commit.members.keys() - there != gone:
+        yield "its rows are not those of the members that it names"
+
+
 _ORPHAN = (
     "its chunk has no record, so a run is at work on it or was killed; the run that commits the "
     "chunk removes it, and where the shard is gone for good `diffedit verify --repair` moves it out"
@@ -136,6 +152,8 @@ def _broken_chain(output: Output, commit: Commit, damaged: list[str]) -> Iterato
     damaged += [str(found) for found in records if not isinstance(found, Commit)]
     whole = [found for found in records if isinstance(found, Commit)]
     for before, after in pairwise([*whole, commit]):
+        if after.as_of > before.as_of:
+            continue  # members changed or went, see `again.py`
         lost = {f.path for f in before.files if f.kind != "dead"} - {f.path for f in after.files}
         removal = after.removed > before.removed and after.planned == before.planned
         if (lost and not removal) or before.ordinals != after.ordinals:
@@ -149,7 +167,8 @@ def _bitmap(runs: list[tuple[int, int]]) -> BitMap:
 def _gaps(progress: Progress, ordinals: dict[str, BitMap]) -> Iterator[str]:
     unfinished = set(progress.unfinished())
     for shard, seen in ordinals.items():
-        if shard not in unfinished and len(seen) != seen.max() + 1:
+        seen.remove_range(RANK, 1 << 62)  # a picture's further rows
+        if shard not in unfinished and seen and len(seen) != seen.max() + 1:
             yield f"{shard}: finished, but {seen.max() + 1 - len(seen)} rows are missing"
 
 

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import RowError
+from pipeline.rows import PassedOver
 from pipeline.sources import _table, _text
+from pipeline.sources._files import Info
+from pipeline.sources._listing import relative
 from pipeline.sources._names import Names, folded, is_picture, same_form
 from pipeline.sources._shard import Member, unnumbered
 
@@ -21,6 +25,7 @@ CAPTIONS = (".txt", ".caption")
 UNREAD = "no picture of a format that is read"
 NO_PICTURE = "a caption or .json without a picture of its name"
 SECOND = "a second metadata table in one folder"
+NO_PICTURES = "a metadata table without pictures beside it or below"
 
 Row = dict[str, Any]
 
@@ -29,6 +34,41 @@ def table_of(infos: Iterable[dict[str, Any]], tables: Iterable[str]) -> dict[str
     """The first of `tables` (names in lower case) among the files of one folder."""
     by_name = {posixpath.basename(info["name"]).lower(): info for info in infos}
     return next((by_name[name] for name in tables if name in by_name), None)
+
+
+@dataclass(frozen=True)
+class PlacedLine:
+    """One line of a table, and the folder (as `folded` has it) and file that it names."""
+
+    key: str
+    row: Row
+    below: str = ""
+    file: str = ""
+    error: RowError | None = None
+
+
+class Placed:
+    """A table's lines by folder: read once, however many folders it speaks of."""
+
+    def __init__(self, name: str, data: bytes, file: str = _table.FILE) -> None:
+        self.name = name
+        self.broken: RowError | None = None  # the first line that cannot be read
+        self.lines = [self._placed(line, file) for line in _table.lines(name, data, file)]
+        self.by_folder: defaultdict[str, list[PlacedLine]] = defaultdict(list)
+        for line in self.lines:
+            if line.error is None:
+                self.by_folder[line.below].append(line)
+
+    def _placed(self, line: _table.Line, file: str) -> PlacedLine:
+        if line.error:
+            self.broken = self.broken or line.error
+            return PlacedLine(f"({self.name} line {line.number})", line.row, error=line.error)
+        key = str(line.row[file])
+        try:
+            below, name = _placed(self.name, key)
+        except RowError as error:
+            return PlacedLine(key, line.row, error=error)
+        return PlacedLine(key, line.row, folded(below), name)
 
 
 class Beside:
@@ -79,7 +119,7 @@ class Beside:
         return None if folded(stem) in self._folded else NO_PICTURE
 
     def read_table(
-        self, name: str, data: bytes, inside: str, others: Callable[[], Collection[str]] | None
+        self, table: Placed, inside: str, others: Callable[[], Collection[str]] | None
     ) -> None:
         """Takes the rows of a table that name pictures here; `inside` is this folder, seen from it.
 
@@ -87,23 +127,19 @@ class Beside:
         or speak of no folder are told elsewhere.
         """
         named: list[tuple[str, str, Row]] = []  # picture, its name in the table, row
-        for line in _table.lines(name, data, self._file):
-            key, ours = f"({name} line {line.number})", others is not None
+        self.broken = self.broken or table.broken
+        for line in table.lines if others else table.by_folder.get(inside, ()):
             try:
                 if line.error:
-                    self.broken = self.broken or line.error
                     raise line.error
-                key = str(line.row[self._file])
-                below, file = _placed(name, key)
-                if folded(below) == inside:
-                    ours = True
-                    named.append((self._picture(name, file), key, line.row))
-                elif others and folded(below) not in others():
-                    raise _missing(name, key, "but there are no pictures in that folder")
+                if line.below == inside:
+                    named.append((self._picture(table.name, line.file), line.key, line.row))
+                elif others and line.below not in others():
+                    why = "but there are no pictures in that folder"
+                    raise _missing(table.name, line.key, why)
             except RowError as error:
-                if ours:
-                    self._tell(key, line.row, error)
-        self._take(name, named)
+                self._tell(line.key, line.row, error)
+        self._take(table.name, named)
 
     def _picture(self, table: str, file: str) -> str:
         found = self._names.find(file) or self._by_stem(file)
@@ -155,3 +191,26 @@ def _placed(table: str, name: str) -> tuple[str, str]:
 
 def _missing(table: str, name: str, why: str) -> RowError:
     return RowError("no_image", f"{table} names {name!r}, {why}")
+
+
+def count_passed(
+    folders: Mapping[str, Sequence[Info]],
+    tables: Collection[str],
+    urls: Collection[str],
+    base: str,
+    passed: PassedOver,
+) -> None:
+    """Counts what is neither a picture nor says anything of one; `urls` are the shards' folders."""
+    for folder, infos in folders.items():
+        names = [posixpath.basename(info["name"]) for info in infos]
+        beside = Beside(names, tables)
+        table = table_of(infos, tables)
+        for info in infos:
+            name = posixpath.basename(info["name"])
+            why = beside.why_unused(name)
+            if info is table:
+                below = f"{folder.rstrip('/')}/"
+                used = any(url == folder or url.startswith(below) for url in urls)
+                why = None if used else NO_PICTURES
+            if why:
+                passed.add(_text.printable(relative(info["name"], base)), why)

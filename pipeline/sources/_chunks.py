@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby, islice
@@ -12,10 +13,11 @@ import pyarrow as pa
 from pyroaring import BitMap
 
 from pipeline.errors import BugError, RowError, RunError, UsageError
-from pipeline.rows import READ_SCHEMA, PassedOver
+from pipeline.rows import GONE, RANK, READ_SCHEMA, Listed, PassedOver, name_digest
 from pipeline.sources import _text
+from pipeline.sources._entries import content, content_stamp
 from pipeline.sources._filling import Filling
-from pipeline.sources._shard import Member, Shard, Source
+from pipeline.sources._shard import Entry, Member, Pick, Shard, Source
 
 LOOK, LOOK_AGAIN = 16, 256
 """Members of a shard looked at for the columns that a rule needs; of a lone shard."""
@@ -29,10 +31,14 @@ def chunks(
 ) -> Iterator[pa.Table]:
     """Streams `shard` as tables of one chunk each, which a new `filling` tells apart.
 
-    A chunk whose number is in `done` is counted but not built. At most one chunk and one member
-    are held. Keys come out unique in the shard: one that returns is `repeated_key`, its key made
-    unique by its ordinal. Raises RunError where the storage fails in spite of retries.
+    A chunk whose number is in `done` is counted but not built. Of a shard with picks, the chunks
+    are theirs. At most one chunk and one member are held. Keys come out unique in the shard: one
+    that returns is `repeated_key`, its key made unique by its ordinal. Raises RunError where the
+    storage fails in spite of retries.
     """
+    if shard.picks is not None:
+        yield from _picked(source, shard, shard.picks)
+        return
     members = islice(_unique(read_members(source, shard)), limit)
     groups = groupby(members, lambda member: filling.add(len(member.image or b"")))
     ahead = next(groups, None)
@@ -41,7 +47,39 @@ def chunks(
         batch = [] if index in done else list(chunk)
         ahead = next(groups, None)
         if batch:
-            yield _table(shard, index, batch, last=ahead is None)
+            read = {member.ordinal: _told(name_digest(member.key), [member]) for member in batch}
+            yield Listed(0, read).noted(_table(shard, index, batch, last=ahead is None))
+
+
+def _picked(source: Source, shard: Shard, picks: Sequence[Pick]) -> Iterator[pa.Table]:
+    """One table a chunk, as soon as it is whole; a chunk all of whose picks are gone has none."""
+    of_place = {pick.position: pick for pick in picks}
+    of_chunk = {chunk: list(mine) for chunk, mine in groupby(picks, lambda pick: pick.chunk)}
+    lacking = Counter(pick.chunk for pick in picks if pick.stamp != GONE)
+    read: dict[int, list[Member]] = {}
+    members = _unique(read_members(source, shard))
+    for place, rows in groupby(members, lambda member: member.ordinal % RANK):
+        chunk = of_place[place].chunk
+        read[place] = list(rows)
+        lacking[chunk] -= 1
+        if not lacking[chunk]:
+            mine = of_chunk[chunk]
+            told = {pick.position: _told(pick.name, read.get(pick.position, ())) for pick in mine}
+            batch = [row for pick in mine for row in read.pop(pick.position, ())]
+            table = _table(shard, chunk, batch, last=chunk == shard.chunks - 1)
+            yield Listed(mine[0].as_of, told).noted(table)
+
+
+def _told(name: int, rows: Sequence[Member]) -> str:
+    return f"{name:016x}{content(rows) if rows else ''}"
+
+
+def read_entries(source: Source, shard: Shard) -> list[Entry]:
+    """Every member of a shard that tells of none before it is read. Raises as `read_members`."""
+    return [
+        Entry(m.key, name_digest(m.key), content_stamp(content([m])), len(m.image or b""))
+        for m in _unique(read_members(source, shard))
+    ]
 
 
 def require_columns(source: Source, shards: Sequence[Shard], names: Iterable[str]) -> None:
@@ -82,13 +120,25 @@ def _complaint(members: Iterable[Member], names: set[str]) -> str | None:
 
 def read_members(source: Source, shard: Shard) -> Iterator[Member]:
     """The members of `shard`. Raises RunError where the storage fails, or the shard changed."""
+    if shard.picks is not None and not getattr(source, "grows", False):
+        yield from _matched(source, replace(shard, picks=None), shard.picks)
+        return
     try:
         for ordinal, member in enumerate(source.members(shard)):
-            if member.ordinal != ordinal:
+            if shard.picks is None and member.ordinal != ordinal:
                 raise BugError(f"{shard.path}: member {ordinal} is numbered {member.ordinal}")
             yield member
     except OSError as error:
         raise RunError(f"cannot read shard {shard.path}: {error}") from error
+
+
+def _matched(source: Source, shard: Shard, picks: Sequence[Pick]) -> Iterator[Member]:
+    """Of all members those that are picked, by their keys."""
+    by_name = {pick.name: pick for pick in picks if pick.stamp != GONE}
+    for member in _unique(read_members(source, shard)):
+        pick = by_name.get(name_digest(member.key))
+        if pick:
+            yield replace(member, ordinal=pick.position)
 
 
 def _unique(members: Iterable[Member]) -> Iterator[Member]:

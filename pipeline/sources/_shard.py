@@ -4,10 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pipeline.errors import RowError
 from pipeline.rows import PassedOver
+
+
+class Pick(NamedTuple):
+    """One member of a frozen list that is to be read, and the chunk that it belongs to."""
+
+    chunk: int
+    position: int  # of the member in its shard, over all lists
+    name: int  # digest of its key, see `_entries.py`
+    stamp: int  # what was listed of it; 0: it is gone, and only its chunk is to know
+    as_of: int  # number of the newest list that says something of the chunk
+
+
+class Entry(NamedTuple):
+    """One member of a shard as it is listed, before it is read."""
+
+    key: str
+    name: int  # digest of the key, 64 bits
+    stamp: int  # digest of all that a look tells of its content, 32 bits; 0: it is not there
+    size: int  # bytes
 
 
 @dataclass(frozen=True)
@@ -22,6 +41,8 @@ class Shard:
     rows: int | None = None  # images, where the listing tells
     tables: tuple[str, ...] = ()  # of a folder: metadata tables in folders above it, nearest first
     tells: tuple[str, ...] = ()  # of all its tables: those whose rows without a folder it tells
+    picks: tuple[Pick, ...] | None = None  # what to read of it, by chunk; None: all there is
+    chunks: int = 0  # with picks: how many the shard has by now
 
 
 @dataclass(frozen=True)
@@ -58,8 +79,17 @@ class Source(Protocol):
         What is wrong with a member, or with the rest of a shard, is a Member with `error`: bad
         input never raises. Where an image has several captions, each is a member (`each_caption`).
         Raises OSError where the storage fails in spite of retries, or the shard is not the one
-        that was listed any more.
+        that was listed any more. Of a shard with `picks`, theirs alone, in their order.
         """
+
+
+class Growing(Source, Protocol):
+    """A source whose shards gain, lose and change members; a look tells which."""
+
+    grows: bool
+
+    def entries(self, shard: Shard) -> list[Entry]:
+        """Every member as it is listed, in order. Raises as `Source.members`."""
 
 
 def numbered(members: Iterable[Member]) -> Iterator[Member]:

@@ -11,16 +11,16 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
-from itertools import groupby
+from functools import cache, lru_cache, partial
+from itertools import chain, groupby
 from typing import Any, Literal
 
 from pydantic import Field
 
 from pipeline.errors import RowError, UsageError
-from pipeline.rows import PassedOver
-from pipeline.sources import _text
-from pipeline.sources._beside import CAPTIONS, Beside, Row, table_of
+from pipeline.rows import GONE, RANK, PassedOver, name_digest
+from pipeline.sources import _entries, _text
+from pipeline.sources._beside import CAPTIONS, Beside, Placed, Row, count_passed, table_of
 from pipeline.sources._files import (
     Changed,
     Files,
@@ -34,6 +34,7 @@ from pipeline.sources._files import (
 from pipeline.sources._listing import info_of, list_files, list_folder, nothing_found, relative
 from pipeline.sources._names import PICTURES, folded, is_picture
 from pipeline.sources._shard import (
+    Entry,
     Listing,
     Member,
     Shard,
@@ -43,8 +44,6 @@ from pipeline.sources._shard import (
 )
 from pipeline.sources._table import FILE, NAMES
 from pipeline.storage import connect
-
-NO_PICTURES = "a metadata table without pictures beside it or below"
 
 
 class Config(Files):
@@ -82,6 +81,7 @@ class Folder:
     """See `_shard.Source`. A folder's version is a digest of its listing and the tables above."""
 
     config: Config
+    grows = True  # see `_shard.Growing`
 
     def listing(self) -> Listing:
         passed = PassedOver()
@@ -96,13 +96,31 @@ class Folder:
             for name, files in folders.items()
             if any(is_picture(info["name"]) for info in files)
         ]
-        _count_passed(self.config, folders, shards, base, passed)
+        urls = [shard.url for shard in shards]
+        count_passed(folders, self.config.tables, urls, base, passed)
         if not shards:
             raise nothing_found(self.config, infos, "images", PICTURES, passed)
         return Listing(_with_tells(sorted(shards, key=lambda shard: shard.path)), passed)
 
     def members(self, shard: Shard) -> Iterator[Member]:
-        return numbered(self._members(shard))
+        return numbered(self._members(shard)) if shard.picks is None else self._picked(shard)
+
+    def entries(self, shard: Shard) -> list[Entry]:
+        """See `_shard.Growing`."""
+        return list(_entries.entries(*self._looked_at(shard)))
+
+    def _picked(self, shard: Shard) -> Iterator[Member]:
+        files, beside = self._looked_at(shard)
+        there = {name_digest(k): what for k, what in _entries.named(beside).items()}
+        picks = [pick for pick in shard.picks or () if pick.stamp != GONE]
+        for index, pick in enumerate(picks, 1):
+            what = there.get(pick.name)
+            if what is None or _entries.stamp(what, files, beside) != pick.stamp:
+                raise Changed(f"{shard.path}: a picture")
+            pictures = (self._picture(name, files, beside) for name in what.pictures)
+            for rank, member in enumerate(chain(*pictures, what.told)):
+                ordinal = pick.position + rank * RANK
+                yield replace(member, ordinal=ordinal, share=index / len(picks))
 
     def _members(self, shard: Shard) -> Iterator[Member]:
         files, beside = self._looked_at(shard)
@@ -120,7 +138,8 @@ class Folder:
         infos = list_folder(self.config, shard.url)
         above = [info_of(self.config, url) for url in shard.tables]
         changed = _version(infos, above) != shard.version
-        if changed or (shard.pin and _pin(infos, above) != shard.pin):
+        changed = changed or bool(shard.pin and _pin(infos, above) != shard.pin)
+        if changed and shard.picks is None:  # each pick has its own stamp
             raise Changed(f"{shard.path}: the folder")
         files = {posixpath.basename(info["name"]): info for info in infos}
         beside = Beside(files, self.config.tables, self.config.file_name)
@@ -131,11 +150,10 @@ class Folder:
         return files, beside
 
     def _read_table(self, table: Info, shard: Shard, beside: Beside, tells: bool) -> None:
-        folder, name = posixpath.split(table["name"])
-        with ShardFile(self.config, table["name"], exact(table)) as file:
-            data = file.read()
+        folder = posixpath.dirname(table["name"])
         others = cache(partial(_folders_below, self.config, folder)) if tells else None
-        beside.read_table(name, data, folded(relative(shard.url, folder)), others)
+        placed = _placed(self.config, table["name"], exact(table))
+        beside.read_table(placed, folded(relative(shard.url, folder)), others)
 
     def _picture(self, name: str, files: Mapping[str, Info], beside: Beside) -> Iterator[Member]:
         member = unnumbered(_text.key(name))
@@ -199,6 +217,13 @@ class Folder:
         return data
 
 
+@lru_cache(maxsize=2)
+def _placed(config: Config, url: str, pin: str) -> Placed:
+    """A table; kept, for many folders may lie below it."""
+    with ShardFile(config, url, pin) as file:
+        return Placed(posixpath.basename(url), file.read(), config.file_name)
+
+
 def _by_folder(infos: Sequence[Info]) -> dict[str, list[Info]]:
     def folder(info: Info) -> str:
         return posixpath.dirname(str(info["name"]))
@@ -259,27 +284,3 @@ def _folders_below(config: Config, folder: str) -> Collection[str]:
     _, infos = list_files(config, PassedOver(), below=folder)
     pictures = [str(info["name"]) for info in infos if is_picture(info["name"])]
     return {folded(relative(posixpath.dirname(name), folder)) for name in pictures}
-
-
-def _count_passed(
-    config: Config,
-    folders: Mapping[str, Sequence[Info]],
-    shards: Sequence[Shard],
-    base: str,
-    passed: PassedOver,
-) -> None:
-    """Counts what is neither a picture nor says anything of one."""
-    urls = [shard.url for shard in shards]
-    for folder, infos in folders.items():
-        names = [posixpath.basename(info["name"]) for info in infos]
-        beside = Beside(names, config.tables)
-        table = table_of(infos, config.tables)
-        for info in infos:
-            name = posixpath.basename(info["name"])
-            why = beside.why_unused(name)
-            if info is table:
-                below = f"{folder.rstrip('/')}/"
-                used = any(url == folder or url.startswith(below) for url in urls)
-                why = None if used else NO_PICTURES
-            if why:
-                passed.add(_text.printable(relative(info["name"], base)), why)

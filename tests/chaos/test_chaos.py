@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.chaos.campaign import Campaign
+from tests.chaos.nights import Nights
 
 
 def test_runs_that_are_killed_end_with_exactly_the_planned_set(tmp_path: Path) -> None:
@@ -13,3 +14,9 @@ def test_runs_that_are_killed_end_with_exactly_the_planned_set(tmp_path: Path) -
     assert outcome.kills == {"driver": 2, "stall": 1, "actor": 1, "lie": 1}
     assert outcome.sound(), [outcome.line(), *outcome.problems]
     assert outcome.planned == outcome.written + outcome.dead > 60
+
+
+def test_a_folder_that_changes_while_runs_over_it_are_killed(tmp_path: Path) -> None:
+    outcome = Nights(tmp_path, seed=2, endpoint=None, say=print).run(kills=2)
+    assert outcome.sound(), [outcome.line(), *outcome.problems]
+    assert outcome.kills.total() == 2

@@ -13,10 +13,10 @@ from rich.console import Console
 from pipeline.config import RunConfig
 from pipeline.engine import estimate as module
 from pipeline.engine.estimate import estimate, expected_rows
-from pipeline.engine.todo import todo
+from pipeline.engine.outlook import outlook
 from pipeline.progress import plan_table
 from pipeline.section import build
-from pipeline.sinks.commits import Progress
+from pipeline.sinks.output import open_output
 from tests.datasets import settings
 from tests.sources.make import parquet, tar
 
@@ -89,7 +89,7 @@ def test_many_shards_of_equal_rows(tmp_path: Path, kind: str) -> None:
     assert told.shards == 20 and not told.exact
     assert abs(told.rows - 2400) <= 0.2 * 2400
     source = build(made.input)
-    left = todo(source.listing().shards, Progress([]))
+    left = outlook(made, source, source.listing(), open_output(made)).left.todo
     assert expected_rows(source, left, made) == told.rows
 
 

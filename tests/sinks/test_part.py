@@ -12,9 +12,10 @@ from pipeline.errors import BugError, RunError, UsageError
 from pipeline.rows import Chunk, Spent
 from pipeline.sinks import part
 from pipeline.sinks.commits import create_commit, load_progress, read_commits
-from pipeline.sinks.layout import ChunkName
+from pipeline.sinks.files import Files
 from pipeline.sinks.output import Output
-from pipeline.sinks.part import runs, write_part
+from pipeline.sinks.part import write_part
+from pipeline.sinks.runs import runs
 from pipeline.sinks.sweep import sweep
 from pipeline.sinks.verify import verify
 from tests.sinks.tables import chunk_table, died, edited, made, passed, run_config, table
@@ -214,7 +215,7 @@ def test_sweep_removes_what_can_never_count_and_nothing_else(output: Output) -> 
 def test_of_two_attempts_at_a_chunk_one_counts(output: Output) -> None:
     first = write_part(output, chunk_table("a", 0))
     rows = chunk_table("a", 0)
-    attempt = part._written(output, Chunk.of(rows), ChunkName(first.name.shard_id, 0), rows, None)
+    attempt = part._written(Files(output, first.name), Chunk.of(rows), rows, None, ())
     assert not create_commit(output, attempt) and part._lost(output, attempt, None) == first
     assert not verify(output).problems and not verify(output).warnings[1:]
     assert len(list(Path(output.root, "edits").iterdir())) == 1
