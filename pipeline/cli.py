@@ -108,6 +108,16 @@ def verify(
         raise typer.Exit(1)
 
 
+@app.command("runs")
+def runs_(folder: Folder, endpoint_url: Endpoint = None) -> None:
+    """The runs into an output: when, how long, how many edits, how each ended."""
+    from pipeline.progress import runs_table
+    from pipeline.sinks.ledger import runs
+    from pipeline.sinks.output import existing_output
+
+    console.print(runs_table(runs(existing_output(folder, endpoint_url))))
+
+
 @app.command()
 def remove(
     folder: Folder,

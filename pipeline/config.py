@@ -233,6 +233,7 @@ class Run(Section):
     gone: Literal["keep", "drop"] = Field(
         "keep", description="Edits of images that are gone from the input: keep or take out."
     )
+    keep_runs: int = Field(100, ge=1, description="Records of runs that an output keeps.")
     max_dead_share: Share = Field(0.5, description="Stop (exit 3) above this share of dead.")
     address: str | None = Field(None, description="Ray cluster to join; unset: RAY_ADDRESS or own.")
     object_store_gb: float = Field(0.5, gt=0, description="Of a Ray started by this run.")

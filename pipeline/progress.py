@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.engine.estimate import Estimate
     from pipeline.engine.run import Watch
     from pipeline.engine.tally import Tally
+    from pipeline.sinks.ledger import Entry
 
 
 @contextmanager
@@ -101,6 +102,18 @@ def plan_table(estimate: Estimate, model: Iterable[tuple[str, str]] = ()) -> Tab
         table.add_row("", escape(line))
     for sample in estimate.samples:
         table.add_row("for example", f"{sample.source_prompt!r} → {sample.target_prompt!r}")
+    return table
+
+
+def runs_table(entries: Iterable[Entry]) -> Table:
+    """One line a run, the last one last."""
+    names = ("begin", "end", "host", "images", "written", "dead", "gone", "model s", "outcome")
+    table = Table(*names)
+    for entry in entries:
+        counts = (entry.rows, entry.written, entry.dead, entry.gone, round(entry.model_seconds))
+        told = f"{entry.outcome} {entry.message}".strip()
+        row = [entry.begin, entry.end or "", entry.host, *(f"{n:,}" for n in counts), told]
+        table.add_row(*map(escape, row))
     return table
 
 

@@ -16,9 +16,10 @@ from pipeline.engine.estimate import expected_rows
 from pipeline.engine.outlook import outlook
 from pipeline.engine.tally import Tally
 from pipeline.engine.todo import Todo
-from pipeline.errors import BugError, Interrupted, UsageError
+from pipeline.errors import BugError, Interrupted, RunError, UsageError
 from pipeline.prompts._rule import Rule
 from pipeline.section import build
+from pipeline.sinks import ledger
 from pipeline.sinks.again import retire
 from pipeline.sinks.attempts import forget, noted
 from pipeline.sinks.commits import load_progress
@@ -28,7 +29,7 @@ from pipeline.sinks.output import Output, begin, open_output, refuse_nested
 from pipeline.sinks.publish import describe, publish, published
 from pipeline.sinks.sweep import sweep, untidy
 from pipeline.sources._chunks import require_columns
-from pipeline.sources._shard import Source
+from pipeline.sources._shard import Listing, Source
 
 Watch = Callable[[Tally], None]
 POLL_SECONDS = 0.5
@@ -43,10 +44,25 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
     """
     refuse_nested(config)
     source: Source = build(config.input)
-    rule: Rule = build(config.prompts)
     listing = source.listing()
-    tally = Tally(config.run.max_dead_share, passed_over=listing.passed)
     output = open_output(config)
+    with _recorded(config, output, watch) as watched:
+        tally = _run(config, source, listing, output, local, verbose, watched)
+        watched(tally)
+    return tally
+
+
+def _run(
+    config: RunConfig,
+    source: Source,
+    listing: Listing,
+    output: Output,
+    local: bool,
+    verbose: bool,
+    watch: Watch,
+) -> Tally:
+    rule: Rule = build(config.prompts)
+    tally = Tally(config.run.max_dead_share, passed_over=listing.passed)
     seen = outlook(config, source, listing, output)
     tally.gone = seen.gone
     done = not seen.new and not any(seen.left) and published(output)
@@ -78,6 +94,34 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
         raise BugError(f"planned {tally.planned}, but written {tally.written}, dead {tally.dead}")
     tally.check(final=True)
     return tally
+
+
+@contextmanager
+def _recorded(config: RunConfig, output: Output, watch: Watch) -> Iterator[Watch]:
+    """Keeps a record of the run, however it ends; yields the `watch` that the counts come by."""
+    entry, last = ledger.begun(output), Tally(1)
+
+    def watched(tally: Tally) -> None:
+        nonlocal last
+        last = tally
+        watch(tally)
+
+    def end(outcome: str, code: int | None, message: str = "") -> None:
+        names = (*ledger.COUNTS, "model_seconds", "idle_seconds", "bytes")
+        counts = {name: getattr(last, name) for name in names}
+        said = {"outcome": outcome, "exit_code": code, "message": message}
+        ledger.ended(output, entry, config.run.keep_runs, **said, **counts)
+
+    try:
+        yield watched
+    except RunError as error:
+        outcome = "interrupted" if isinstance(error, Interrupted) else "failed"
+        end(outcome, error.exit_code, str(error))
+        raise
+    except BaseException as error:
+        end("failed", 1, f"{type(error).__name__}: {error}")
+        raise
+    end("done", 0)
 
 
 def _locally(

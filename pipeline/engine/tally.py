@@ -30,6 +30,7 @@ class Tally:
     passed: int = 0
     model_seconds: float = 0.0  # of all models, at work
     idle_seconds: float = 0.0  # of all models, waiting for their next chunk
+    bytes: int = 0  # written
     reasons: dict[str, int] = field(default_factory=dict)
     passed_over: PassedOver = field(default_factory=PassedOver)  # files
     gone: int = 0  # listed by an earlier run, and not there any more
@@ -45,6 +46,7 @@ class Tally:
         self.passed += commit.passed
         self.model_seconds += commit.model_seconds
         self.idle_seconds += commit.idle_seconds
+        self.bytes += sum(file.bytes for file in commit.files)
         self.passed_over.merge(commit.passed_over)
         for reason, count in commit.dead_by_kind.items():
             self.reasons[reason] = self.reasons.get(reason, 0) + count

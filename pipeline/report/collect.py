@@ -15,10 +15,11 @@ import pyarrow as pa
 
 from pipeline.errors import UsageError
 from pipeline.report.distribution import Distribution
-from pipeline.sinks import edits, reviews
+from pipeline.sinks import edits, ledger, reviews
 from pipeline.sinks.commits import MISSING, Commit, idle_share, read_commits, superseded
 from pipeline.sinks.output import Output
 
+SHOWN_RUNS = 10
 EXAMPLES = 3
 """Dead letters shown of each stage and kind."""
 
@@ -48,6 +49,7 @@ class Summary:
     verdicts: dict[str, str] = field(default_factory=dict)  # stored reviews, by id
     model_seconds: float = 0.0
     idle_seconds: float = 0.0
+    runs: list[ledger.Entry] = field(default_factory=list)  # the last ones first
 
     @property
     def idle_share(self) -> float | None:
@@ -95,6 +97,7 @@ def collect(output: Output, gallery: int, problems: list[str] | None = None) -> 
         path, counts = parts[part]
         summary.gallery += edits.rows(output, path, _variants(counts, chosen))
     summary.verdicts = dict(reviews.verdicts(output))
+    summary.runs = list(ledger.runs(output))[: -SHOWN_RUNS - 1 : -1]
     return summary
 
 

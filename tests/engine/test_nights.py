@@ -22,8 +22,10 @@ from pipeline.engine.outlook import outlook
 from pipeline.engine.run import run
 from pipeline.engine.tally import Tally
 from pipeline.errors import RunError, UsageError
+from pipeline.report import write_report
 from pipeline.section import build
 from pipeline.sinks.commits import read_commits
+from pipeline.sinks.ledger import runs
 from pipeline.sinks.lists import freeze
 from pipeline.sinks.output import existing_output, open_output
 from pipeline.sinks.remove import remove
@@ -201,6 +203,25 @@ def test_a_renamed_picture_is_gone_and_new(shop: Shop) -> None:
     shop.put("new.png", 3)
     assert counts(shop.night()) == (1, 2, 2, 1)
     assert shop.rows() == dict.fromkeys(("0.png", "1.png", "2.png", "3.png", "new.png"), 2)
+
+
+def test_each_run_is_in_the_ledger(here: Shop) -> None:
+    four(here)
+    here.night()
+    here.put("1.png", 17)
+    with pytest.raises(UsageError):
+        here.night()
+    here.night(changed="again")
+    here.night()
+    output = existing_output(f"{here.place}/out")
+    told = [(run.outcome, run.exit_code, run.rows, run.written) for run in runs(output)]
+    assert told == [("done", 0, 4, 8), ("failed", 2, 0, 0), ("done", 0, 1, 2), ("done", 0, 0, 0)]
+    first, refused, *_ = runs(output)
+    assert first.model_seconds > 0 and first.bytes > 10_000 and first.end
+    assert first.end >= first.begin and "1.png" in refused.message
+    here.night(keep_runs=2)
+    assert len(list(runs(output))) == 2
+    assert "Runs</h2>" in Path(write_report(output, [], 4).removeprefix("file://")).read_text()
 
 
 def test_a_folder_more_and_a_folder_gone(here: Shop) -> None:

@@ -74,8 +74,8 @@ def test_files(one: Made) -> None:
     there = {path for path in one.path.rglob("*") if path.is_file()}
     told_of = {path for pattern in patterns for path in one.path.glob(pattern)}
     assert there <= told_of
-    made_meanwhile = ("leases/*.json", "attempts/*/*.json", "unpublished", "lists/*.arrow")
-    unmade = {"report.html", *(f"_state/{name}" for name in made_meanwhile)}
+    by_runs = ("leases/*.json", "attempts/*/*.json", "unpublished", "lists/*.arrow", "runs/*.json")
+    unmade = {"report.html", *(f"_state/{name}" for name in by_runs)}
     assert all(list(one.path.glob(pattern)) for pattern in patterns if pattern not in unmade)
 
 

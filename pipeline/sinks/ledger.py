@@ -1,0 +1,100 @@
+"""One record a run: when, where and how it went. Knows no stage; nothing depends on it.
+
+`_state/runs/{id}.json` is written when a run begins and again when it ends, however it ends; one
+without an end is at work, or its process was ended.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline import storage
+from pipeline.sinks import layout
+from pipeline.sinks.output import Output
+
+FOLDER = f"{layout.STATE}/runs"
+_ISO = "%Y-%m-%dT%H:%M:%SZ"
+COUNTS = ("chunks", "rows", "planned", "written", "dead", "removed", "passed", "gone")
+
+
+class Entry(BaseModel):
+    """What is known of one run. Seconds are of all models together, bytes those written."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str  # begins with the time, so that names are in order
+    begin: str  # UTC, ISO 8601
+    end: str | None = None
+    host: str
+    pid: int
+    fingerprint: str  # of the settings
+    code_version: str
+    outcome: str = "no end"  # done | failed | interrupted; no end: at work, or killed
+    exit_code: int | None = None
+    message: str = ""
+    chunks: int = 0
+    rows: int = 0
+    planned: int = 0
+    written: int = 0
+    dead: int = 0
+    removed: int = 0
+    passed: int = 0
+    gone: int = 0
+    model_seconds: float = 0.0
+    idle_seconds: float = 0.0  # the model waiting
+    bytes: int = 0
+
+
+def begun(output: Output) -> Entry:
+    """Notes that a run begins; where that cannot be written, the run goes on without."""
+    now = datetime.now(UTC)
+    entry = Entry(
+        id=f"{now:%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}",
+        begin=f"{now:{_ISO}}",
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        fingerprint=output.fingerprint,
+        code_version=str(output.provenance["code_version"]),
+    )
+    _put(output, entry)
+    return entry
+
+
+def ended(output: Output, entry: Entry, keep: int, **known: Any) -> None:
+    """Notes how it ended (fields of `Entry`), and forgets all but the last `keep` runs."""
+    _put(output, entry.model_copy(update={"end": _now(), **known}))
+    with suppress(Exception):
+        for old in sorted(_names(output))[:-keep]:
+            storage.remove(output.fs, f"{output.root}/{FOLDER}/{old}")
+
+
+def runs(output: Output) -> Iterator[Entry]:
+    """Every run that is kept, the first one first; a damaged record is passed over."""
+    with storage.explained(output.path, "read its runs"):
+        for name in sorted(_names(output)):
+            with suppress(ValidationError, FileNotFoundError):
+                data = storage.read(output.fs, f"{output.root}/{FOLDER}/{name}")
+                yield Entry.model_validate_json(data)
+
+
+def _names(output: Output) -> Iterator[str]:
+    names = storage.names(output.fs, f"{output.root}/{FOLDER}")
+    return (name for name in names if name.endswith(".json"))
+
+
+def _put(output: Output, entry: Entry) -> None:
+    data = entry.model_dump_json().encode()
+    with suppress(Exception):  # a run does not fail for its record
+        storage.put(output.fs, f"{output.root}/{FOLDER}/{entry.id}.json", data)
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):{_ISO}}"
