@@ -135,15 +135,17 @@ def test_another_config_is_refused_with_the_difference(reference, source, tiny_m
         edit(other)
 
 
-def test_only_new_shards_are_done(tiny_model, tmp_path, edit, results) -> None:
+def test_only_what_is_new_is_done(tiny_model, tmp_path, edit, results) -> None:
     folder = catalogue(tmp_path / "in", shards=1)
     config = settings(folder, tmp_path / "out", tiny_model)
     assert edit(config).rows == 9
     write_tar(folder / "shard-07.tar", rows(3, 100))
     assert edit(config).rows == 3
-    write_tar(folder / "shard-00.tar", rows(5, 50))
-    with pytest.raises(UsageError, match=r"shard-00\.tar changed"):
-        edit(config)
+    write_tar(folder / "shard-00.tar", rows(5, 50))  # replaced: other keys are other images
+    tally = edit(config)
+    assert (tally.rows, tally.gone) == (5, 9)
+    write_tar(folder / "shard-00.tar", rows(5, 48))
+    assert edit(config).rows == 2
 
 
 def test_too_many_dead_letters_stop_the_run(source, tiny_model, tmp_path, edit) -> None:
