@@ -45,9 +45,12 @@ def run(
     Example: diffedit run configs/demo.yaml output.path=s3://bucket/out run.actors=8
     """
     from pipeline.engine.run import run as run_config
+    from pipeline.models.facts import FEW_STEPS, is_few_step
     from pipeline.progress import progress, summary
 
     settings = configs.load(config, overrides or [])
+    if is_few_step(settings.model):
+        console.print(f"warning {FEW_STEPS}", markup=False, soft_wrap=True)
     with process.last_word(), progress(console) as watch:
         tally = run_config(settings, local=local, verbose=verbose, watch=watch)
     console.print(summary(settings, tally), markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Rectified flow: a folder's FlowMatchEuler scheduler → times; x_t = (1 − σ)·x_0 + σ·ε, time = σ.
+"""Rectified flow: a folder's scheduler → times; x_t = (1 − σ)·x_0 + σ·ε, time = σ.
 
 The network predicts v = ε − x_0 (Liu et al. 2023; Esser et al. 2024). Knows no network.
 
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import numpy as np
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
@@ -22,6 +23,9 @@ from pipeline.models._parts import arguments, check_keys, own_writing
 
 TOP = 1 - 2**-12
 """σ is held below 1, where v says nothing of ε: float32's cancellation is as large as this."""
+
+SOLVERS = ("DPMSolverMultistepScheduler", "UniPCMultistepScheduler", "DEISMultistepScheduler")
+"""Of which a flow's levels are read too; how they step between them is not used."""
 
 
 def linear_mu(config: Any, tokens: int, steps: int) -> float:
@@ -82,23 +86,35 @@ def read(
     """The levels of scheduler/scheduler_config.json. Raises UsageError for other kinds of noise."""
     path = folder / "scheduler" / "scheduler_config.json"
     raw = read_json(path)
-    if raw.get("_class_name") != "FlowMatchEulerDiscreteScheduler":
+    kind: Any = FlowMatchEulerDiscreteScheduler
+    name = str(raw.get("_class_name"))
+    if name in SOLVERS and raw.get("use_flow_sigmas") is True:
+        kind, own = getattr(diffusers, name), True
+        _check_solver(path, raw)
+    elif name != kind.__name__:
         raise UsageError(
-            f"model.path: {path}: a {raw.get('_class_name')} is not one whose noise levels such a "
-            "model uses; expected a FlowMatchEulerDiscreteScheduler"
+            f"model.path: {path}: a {name} is not one whose noise levels such a model uses; "
+            f"expected a {kind.__name__}, or a {' or '.join(SOLVERS)} with use_flow_sigmas"
         )
     if raw.get("invert_sigmas") or raw.get("stochastic_sampling"):
         raise UsageError(f"model.path: {path}: inverted or stochastic sampling cannot be used")
     if own_writing(raw):
-        check_keys(path, raw, arguments(FlowMatchEulerDiscreteScheduler))
+        check_keys(path, raw, arguments(kind))
     try:
-        kind: Any = FlowMatchEulerDiscreteScheduler
         scheduler = kind.from_config(raw)
         levels = FlowLevels(scheduler, mu, own)
         levels.timesteps(4, (64, 64))
     except Exception as error:  # of a library, about a file that may hold anything
         raise UsageError(f"model.path: {path}: {first_line(error)}; get it again") from error
     return levels
+
+
+def _check_solver(path: Path, raw: dict[str, Any]) -> None:
+    if raw.get("prediction_type") != "flow_prediction" or raw.get("use_dynamic_shifting"):
+        raise UsageError(
+            f"model.path: {path}: with use_flow_sigmas, prediction_type must be flow_prediction "
+            "and use_dynamic_shifting false"
+        )
 
 
 def packed(x_BCHW: Tensor) -> Tensor:

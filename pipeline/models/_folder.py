@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable
 from functools import cache
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ LARGEST_CONFIG = 1 << 20
 """Bytes; a real one has some thousand."""
 
 _ID = r"\w[\w.-]*/[\w.-]+"
+_UNBOUNDED = "lambda_min_clipped"  # as diffusers writes it with DPMSolverMultistepScheduler
 _POINTER = b"version https://git-lfs"
 _CHECKPOINTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
 
@@ -142,10 +144,15 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) < len(pairs):
         keys = [key for key, _ in pairs]
         raise ValueError(f"the key {max(keys, key=keys.count)!r} is there twice")
+    for key, found in pairs:
+        if -inf in (found if isinstance(found, list) else [found]) and key != _UNBOUNDED:
+            raise ValueError("-Infinity is not a number")
     return value
 
 
 def _no_constant(name: str) -> float:
+    if name == "-Infinity":
+        return -inf
     raise ValueError(f"{name} is not a number")
 
 

@@ -5,6 +5,7 @@ Loads no weights: networks are made on `meta`, so importing torch is what takes 
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,26 @@ LEVELS_GIB = 1.0
 """Of the levels of inversions, at most (stages.edit), and as much of text states."""
 
 
+FEW_STEPS = (
+    "this model was distilled to few steps: it inverts badly and contrasts levels of noise that it "
+    "was not trained on; set edit.guidance_scale: 1 and its own number of steps, or take its base"
+)
+_NAMES = re.compile(r"turbo|lightning|schnell|hyper-?sd|dmd2?\b|\blcm\b|few-?step", re.IGNORECASE)
+
+
+def is_few_step(config: Settings) -> bool:
+    """Whether the model is known, by its folder or by its name or a LoRA's, to be distilled so."""
+    names = [config.path, *(Path(lora.path).name for lora in config.loras)]
+    if any(_NAMES.search(name.replace("_", "-")) for name in names):
+        return True
+    folder = _here(config)
+    try:
+        index = _folder.read_json(folder / "model_index.json") if folder else {}
+    except UsageError:
+        return False
+    return index.get("is_distilled") is True or getattr(config, "told", True) is False
+
+
 def facts(config: Settings) -> list[tuple[str, str]]:
     """Name and value of each; of a model that is not on this machine, without its memory."""
     kind = config.model_dump()["type"]
@@ -25,6 +46,8 @@ def facts(config: Settings) -> list[tuple[str, str]]:
     if config.terms():
         told.append(("licence of its outputs", config.terms()))
     folder = _here(config)
+    if is_few_step(config):
+        told.append(("few steps", FEW_STEPS))
     need = _memory(folder, config, kind) if folder else "unknown: the model is not here"
     return [*told, ("device memory", need)]
 
