@@ -194,6 +194,7 @@ def evaluate(
     reference_rows: Annotated[int, typer.Option(help="diffusers edits N too.", min=0)] = 0,
     weights: Annotated[list[str] | None, typer.Option(help="NAME=PLACE of a network.")] = None,
     strict: Annotated[bool, typer.Option(help="Exit 2 where a network's weights lack.")] = False,
+    given_masks: Annotated[bool, typer.Option(help="Give the editor the truth's masks.")] = False,
     edits: Annotated[Path | None, typer.Option(help="Score ID.png of this folder instead.")] = None,
     side: Annotated[int, typer.Option(help="Pixels of drawn scenes.", min=32, max=4096)] = 128,
     local: Annotated[bool, typer.Option(help="In this process, without Ray.")] = False,
@@ -201,7 +202,8 @@ def evaluate(
 ) -> None:
     """Edit and score a benchmark, or drawn scenes; write metrics, tables, a page of cases.
 
-    CONFIG may leave out input, prompts and output. Masks serve the scores alone. Example:
+    CONFIG may leave out input, prompts and output. Masks serve the scores alone, but
+    with --given-masks. Example:
     diffedit evaluate pie_bench configs/folder.yaml --data PIE-Bench --output out/pie
     """
     from pipeline.engine.run import run as run_config
@@ -213,6 +215,7 @@ def evaluate(
             run_config(settings, local=local, verbose=verbose, watch=watch)
 
     more = {"rows": rows, "reference_rows": reference_rows, "strict": strict, "edits": edits}
+    more["given_masks"] = given_masks
     job = _evaluate.Job.of(protocol, output, data, side, config or [], weights or [], **more)
     with process.last_word():
         table = _evaluate.evaluate(job, edit, _tracked)

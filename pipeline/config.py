@@ -125,6 +125,19 @@ class Mask(Section):
         le=16,
         description="Fit the outline to the photo's edges within this many latent cells; 0: not.",
     )
+    fill: bool = Field(
+        True,
+        description="Close holes whose colour is nowhere outside of the outline: highlights, "
+        "prints. A handle's opening shows the background, and stays.",
+    )
+    island: Share = Field(
+        0.002, description="Drop parts smaller than this share of the largest; 0: none."
+    )
+    given: Literal["replace", "intersect"] = Field(
+        "replace",
+        description="What input.mask does: it takes the place of the model's mask, which is then "
+        "not asked for, or limits it.",
+    )
     on_empty: Literal["keep", "dead"] = Field(
         "keep", description="An empty mask: keep the unchanged picture, or a dead letter."
     )
@@ -267,6 +280,9 @@ class RunConfig(Section):
             settings["run"].pop("chunk_bytes")
         settings["output"] = {k: settings["output"][k] for k in RESULT_KEYS}
         settings["input"].pop("storage", None)
+        for key in ("mask", "protect"):
+            if settings["input"].get(key) is None:  # as before there was such a key
+                settings["input"].pop(key, None)
         for key in ("device", "micro_batch", "compile", "offload_text"):
             settings["model"].pop(key, None)
         for key, plain in (("weights", "as_dtype"), ("loras", [])):

@@ -35,11 +35,16 @@ SOURCE = pa.schema(
         pa.field("ordinal", pa.int64()),  # position of the member in its shard
         pa.field("key", pa.string()),  # the member's own key; (shard, key) is unique in a run
         pa.field("image", pa.binary()),  # encoded bytes, as read
+        pa.field("input_mask", pa.binary()),  # null: none; encoded, bright where to edit
+        pa.field("input_protect", pa.binary()),  # null: none; encoded, bright where never to edit
         pa.field("caption", pa.string()),
         pa.field("columns", pa.string()),  # every other input column, as a JSON object
     ]
 )
 """Filled by the reader: one row a source image."""
+
+INPUT_MASKS = ("input_mask", "input_protect")
+"""Of these columns an output has nothing but what its own mask says; a dead letter keeps them."""
 
 ERROR = pa.schema(
     [
@@ -86,6 +91,7 @@ RESULT = pa.schema(
         pa.field("height", pa.int32()),
         pa.field("mask_area", pa.float32()),  # share of the picture that the edit covers, 0..1
         pa.field("mask_state", pa.string()),  # partial | empty | full
+        pa.field("mask_from", pa.string()),  # model | input | both: who said where
         pa.field("model", pa.string()),  # the id or folder that the actor loaded
         pa.field("weights", pa.string()),  # digest of all of its files that decide pictures
     ]

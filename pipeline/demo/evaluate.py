@@ -31,6 +31,7 @@ from pipeline.diffusion.noise import row_seed
 from pipeline.diffusion.settings import Settings, Target
 from pipeline.images.bucket import to_model
 from pipeline.images.paste import paste_back
+from pipeline.images.whole import tidy
 from pipeline.models.stable_diffusion import Config
 
 KINDS = ("colour", "object", "background")
@@ -104,7 +105,9 @@ def edit_cases(model: Any, setup: Setup, todo: Sequence[Case]) -> Iterator[Outco
         images = torch.stack([to_model(photos[number], sides) for number in numbers])
         targets = [target(setup, numbers.index(case.number), case) for case in batch]
         seeds = [_seed(setup, number) for number in numbers]
-        result = diffedit(model, images.to(model.device), targets, seeds, settings)
+        mend = tidy(setup.mask.fill, setup.mask.island)
+        pictures = images.to(model.device)
+        result = diffedit(model, pictures, targets, seeds, settings, tidy=mend)
         for case, edited in zip(batch, result.edits, strict=True):
             photo = photos[case.number]
             picture = images[numbers.index(case.number)] if edited.image is None else edited.image

@@ -21,12 +21,11 @@ from pipeline.diffusion.batching import Cost, decode, encode
 from pipeline.diffusion.denoiser import Denoiser
 from pipeline.diffusion.edit import Decoding, edit
 from pipeline.diffusion.invert import invert
-from pipeline.diffusion.mask import Contrast, binary, heat_maps, normalized, soft
+from pipeline.diffusion.mask import Contrast, heat_maps, normalized
 from pipeline.diffusion.noise import noise_maps
-from pipeline.diffusion.refine import covered, refined
+from pipeline.diffusion.region import Prior, Tidy, regions
 from pipeline.diffusion.schedule import Schedule
 from pipeline.diffusion.settings import Settings, Target, level
-from pipeline.diffusion.threshold import automatic
 from pipeline.errors import RowError
 
 MaskState = Literal["partial", "empty", "full"]
@@ -59,12 +58,15 @@ def diffedit(
     targets: Sequence[Target],
     seeds: Sequence[int],
     settings: Settings,
+    priors: Sequence[Prior] = (),
+    tidy: Tidy | None = None,
 ) -> DiffEditResult:
     """Edits a batch: images float32 RGB in [-1, 1], sides multiples of the latent's; one seed each.
 
     A target's result depends on its image, its seed, its texts and numbers and the settings alone,
     but for rounding. Where the mask is empty there is nothing to edit, and where it is full nothing
-    was found: neither is denoised.
+    was found: neither is denoised, unless the picture's prior (one each, or none) gave that mask.
+    A mask that is given costs no evaluations, and its target's heat is 0. `tidy`: see `regions`.
     A target whose numbers stop being finite has its error set; the others are not touched by it.
     """
     if not targets:
@@ -75,40 +77,24 @@ def diffedit(
     schedule = Schedule.of(denoiser, settings.steps, (shape[1], shape[2]))
     denoiser.text(_prompts(targets))  # all at once, and kept
     noise_INCHW = torch.stack([noise_maps(seed, settings.noise_maps, shape) for seed in seeds])
-    contrasts = [_contrast(target, settings.steps) for target in targets]
-    noise_INCHW = noise_INCHW.to(denoiser.device)
-    map_Thw = heat_maps(denoiser, schedule, x0_ICHW, noise_INCHW, contrasts, cost)
+    images_T = [target.image for target in targets]
+    priors = [prior.to(denoiser.device) for prior in priors] or [Prior()] * len(image_I3HW)
+    asked = [t for t, image in enumerate(images_T) if not priors[image].replaces]
+    map_Thw = torch.zeros(len(targets), *shape[1:], device=denoiser.device)
+    if asked:
+        contrasts = [_contrast(targets[t], settings.steps) for t in asked]
+        noise_INCHW = noise_INCHW.to(denoiser.device)
+        map_Thw[asked] = heat_maps(denoiser, schedule, x0_ICHW, noise_INCHW, contrasts, cost)
     pictures_I3HW = image_I3HW.to(denoiser.device)
-    mask_Thw, outline = _masks(map_Thw, pictures_I3HW, [t.image for t in targets], settings)
+    mask_Thw, outline = regions(map_Thw, pictures_I3HW, images_T, settings, priors, tidy)
     # A NaN is above no threshold, so a target with NaN in its map is not alive either.
-    some = mask_Thw.flatten(1).any(1) & ~mask_Thw.flatten(1).all(1)
-    alive = some.nonzero().flatten().tolist()
+    some, full = mask_Thw.flatten(1).any(1).tolist(), mask_Thw.flatten(1).all(1).tolist()
+    alive = [t for t in range(len(targets)) if some[t] and not (full[t] and t in asked)]
     images = _decoded(denoiser, schedule, x0_ICHW, mask_Thw, targets, alive, settings, cost)
-    heat_Thw = normalized(map_Thw, settings.clamp)
+    weights = [priors[image].weights((shape[1], shape[2])) for image in images_T]
+    heat_Thw = normalized(map_Thw, settings.clamp, weights)
     maps = zip(mask_Thw.cpu(), outline.cpu(), heat_Thw.cpu(), strict=True)
     return DiffEditResult([_edited(*one, images.get(i)) for i, one in enumerate(maps)], cost)
-
-
-def _masks(
-    map_Thw: Tensor, pictures_I3HW: Tensor, images: Sequence[int], settings: Settings
-) -> tuple[Tensor, Tensor]:
-    """(T, h, w) bool cells to edit, and the outlines of what is edited, above ½ inside."""
-    level_Thw, cut = _cut(map_Thw, pictures_I3HW, images, settings)
-    soft_Thw = soft(level_Thw, cut, settings.dilate)
-    if not settings.refine:
-        return binary(level_Thw, cut, settings.dilate), soft_Thw
-    outline_THW = refined(soft_Thw, pictures_I3HW, images, settings.refine)
-    height, width = map_Thw.shape[1:]
-    return covered(outline_THW, (height, width)), outline_THW
-
-
-def _cut(
-    map_Thw: Tensor, pictures_I3HW: Tensor, images: Sequence[int], settings: Settings
-) -> tuple[Tensor, float | Tensor]:
-    """The maps, and what is above it is edited."""
-    if settings.threshold == "auto":
-        return map_Thw, automatic(map_Thw, pictures_I3HW, images, settings.refine)[:, None, None]
-    return normalized(map_Thw, settings.clamp), settings.threshold
 
 
 def _prompts(targets: Sequence[Target]) -> list[str]:

@@ -68,10 +68,26 @@ def heat_maps(
     return torch.stack([d_NCHW.mean([0, 1]) for d_NCHW in difference])
 
 
-def normalized(map_THW: Tensor, clamp: float) -> Tensor:
-    """(T, H, W) min(map, clamp·mean) / (clamp·mean), in [0, 1]; a map of zeros stays zero."""
-    limit = torch.stack([map_HW.mean() for map_HW in map_THW])[:, None, None] * clamp
+def normalized(
+    map_THW: Tensor, clamp: float, weights: Sequence[Tensor | None] | None = None
+) -> Tensor:
+    """(T, H, W) min(map, clamp·mean) / (clamp·mean), in [0, 1]; a map of zeros stays zero.
+
+    The means are of the cells that count: (H, W) weights of each map, None for all alike.
+    """
+    limit = means(map_THW, weights)[:, None, None] * clamp
     return torch.where(limit == 0, map_THW, torch.minimum(map_THW, limit) / limit)
+
+
+def means(map_THW: Tensor, weights: Sequence[Tensor | None] | None = None) -> Tensor:
+    """(T,) the mean of each map, of one with (H, W) weights its weighted mean."""
+    each = weights or [None] * len(map_THW)
+    return torch.stack(
+        [
+            m.mean() if w is None else (m * w).sum() / w.sum()
+            for m, w in zip(map_THW, each, strict=True)
+        ]
+    )
 
 
 def binary(heat_THW: Tensor, threshold: float | Tensor, dilate: int) -> Tensor:

@@ -6,7 +6,7 @@ Free of torch, so that a plan of a run needs none of it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -83,18 +83,25 @@ def level(steps: int, ratio: float) -> int:
     return max(1, int(steps * ratio + ROUNDING))
 
 
-def expected_evaluations(targets: Sequence[Target], settings: Settings, told: bool = False) -> int:
+def expected_evaluations(
+    targets: Sequence[Target],
+    settings: Settings,
+    told: bool = False,
+    given: Collection[int] = (),
+) -> int:
     """Rows through the network that `diffedit` spends where no mask is empty or full.
 
-    `told`: guidance is an input of the network, so that no row is asked twice.
+    `told`: guidance is an input of the network, so that no row is asked twice. `given`: images
+    whose mask is given, and so asked of nobody.
     """
     contrasted: set[tuple[int, int, str]] = set()
     highest: dict[int, int] = {}
     decoding = 0
     for target in targets:
         strength = level(settings.steps, target.mask_strength)
-        for prompt in (target.source_prompt, target.target_prompt):
-            contrasted.add((target.image, strength, prompt))
+        if target.image not in given:
+            for prompt in (target.source_prompt, target.target_prompt):
+                contrasted.add((target.image, strength, prompt))
         start = target.start(settings)
         highest[target.image] = max(start, highest.get(target.image, 0))
         decoding += start + (0 if told else len(target.guided(settings)))

@@ -36,6 +36,8 @@ _MEMBER = pa.schema(
         pa.field("ordinal", pa.int64()),
         pa.field("key", pa.string()),
         pa.field("image", pa.binary()),
+        pa.field("mask", pa.binary()),
+        pa.field("protect", pa.binary()),
         pa.field("caption", pa.string()),
         pa.field("columns", pa.string()),
         pa.field("error_kind", pa.string()),
@@ -150,7 +152,8 @@ def _raised(said: Head) -> BaseException:
 
 
 def _to_table(member: Member) -> pa.Table:
-    row = {name: getattr(member, name) for name in ("ordinal", "key", "image", "caption")}
+    names = ("ordinal", "key", "image", "mask", "protect", "caption")
+    row = {name: getattr(member, name) for name in names}
     row["columns"] = json.dumps(member.columns)
     if member.error:
         row |= {"error_kind": member.error.kind, "error_message": member.error.message}

@@ -80,7 +80,14 @@ def estimate(config: RunConfig) -> Estimate:
         edits=round(scale * sum(map(len, edits))),
         passed=round(scale * sum(not plan for plan in edits)),
         dead=round(scale * (len(plans) - len(edits))),
-        evaluations=round(scale * sum(evaluations(config, plan) for plan in edits)),
+        evaluations=round(
+            scale
+            * sum(
+                evaluations(config, plan, member.mask is not None)
+                for member, plan in zip(members, plans, strict=True)
+                if isinstance(plan, list)
+            )
+        ),
         exact=len(looks) == len(left)
         and all(look.whole for look in looks.values())
         and not any(len(done) for _, done in left),
@@ -95,12 +102,16 @@ def expected_rows(source: Source, left: Todo, config: RunConfig) -> int:
     return max(1, _rows_left(looks, left, config))
 
 
-def evaluations(config: RunConfig, edits: Sequence[PlannedEdit]) -> int:
-    """Evaluations of the network of one image: mask, one inversion, a decoding for each edit."""
+def evaluations(config: RunConfig, edits: Sequence[PlannedEdit], has_mask: bool = False) -> int:
+    """Evaluations of the network of one image: mask, one inversion, a decoding for each edit.
+
+    `has_mask`: the image comes with a mask of its own.
+    """
     sections = config.mask, config.invert, config.edit
     targets = [Target.of(0, vars(edit), *sections) for edit in edits]
     told = getattr(config.model, "told", None) or False
-    return expected_evaluations(targets, Settings.of(config.mask, config.edit), told)
+    given = [0] if has_mask and config.mask.given == "replace" else []
+    return expected_evaluations(targets, Settings.of(config.mask, config.edit), told, given)
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config import RunConfig, parse
 from pipeline.errors import UsageError
 from pipeline.evaluation._record import ENDINGS, Record, file_bytes, find, find_stem
+from pipeline.images.encode import encode_mask
 from pipeline.sinks import dead
 from pipeline.sinks.commits import read_commits
 from pipeline.sinks.output import existing_output
@@ -33,6 +35,10 @@ SCHEMA = pa.schema(
         pa.field("target_prompt", pa.list_(pa.string())),
     ]
 )
+
+
+MASKED = SCHEMA.append(pa.field("mask", pa.binary()))
+"""Of rows whose editor is given the benchmark's masks."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +70,10 @@ class Edits:
             yield from _from_folder(self.folder, records, self.lost)
 
 
-def write_input(folder: Path, records: Sequence[Record]) -> None:
+def write_input(folder: Path, records: Sequence[Record], masks: bool = False) -> None:
     """The Parquet files that a run reads. Raises UsageError where others are there already.
+
+    With `masks` the records' own are given to the editor.
 
     A file that is there with these bytes is left alone: its time is part of what a run knows it by.
     """
@@ -74,7 +82,8 @@ def write_input(folder: Path, records: Sequence[Record]) -> None:
     names = []
     for number, start in enumerate(range(0, len(rows), ROWS_A_FILE)):
         names.append(f"records-{number:05d}.parquet")
-        _write(folder / names[-1], [_row(group) for group in rows[start : start + ROWS_A_FILE]])
+        made = [_row(group, masks) for group in rows[start : start + ROWS_A_FILE]]
+        _write(folder / names[-1], pa.Table.from_pylist(made, MASKED if masks else SCHEMA))
     others = sorted(path.name for path in folder.glob("*.parquet") if path.name not in names)
     if others:
         raise _other_records(folder / others[0])
@@ -87,16 +96,18 @@ def config(
     source: Path,
     output: Path,
     paste: str | None,
+    masks: bool = False,
 ) -> RunConfig:
     """The run that edits `source` with the settings of `raw`, of the file `name`.
 
     Raises UsageError.
 
-    Whatever `raw` says of input, prompts, output and check is replaced.
+    Whatever `raw` says of input, prompts, output and check is replaced. `masks`: the rows have one.
     """
     whole: dict[str, Any] = {
         **{key: dict(value) if isinstance(value, dict) else value for key, value in raw.items()},
-        "input": {"type": "parquet", "path": str(source), "caption": None, "key": "id"},
+        "input": {"type": "parquet", "path": str(source), "caption": None, "key": "id"}
+        | ({"mask": "mask"} if masks else {}),
         "prompts": {"type": "column", "source": "source_prompt", "target": "target_prompt"},
         "output": {"path": str(output), "formats": ["parquet"], "source": False},
         "check": {"scores": []},
@@ -111,9 +122,11 @@ def _shared(record: Record) -> tuple[str, str, bool]:
     return record.picture or record.id, record.source_prompt, bool(record.target_prompt.strip())
 
 
-def _row(group: Sequence[Record]) -> dict[str, Any]:
+def _row(group: Sequence[Record], masks: bool) -> dict[str, Any]:
     first = group[0]
+    region = first.mask() if masks else None
     return {
+        "mask": None if region is None else encode_mask(region.astype(np.uint8) * np.uint8(255)),
         "id": first.id,
         "image": first.source(),
         "source_prompt": first.source_prompt,
@@ -121,9 +134,9 @@ def _row(group: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+def _write(path: Path, rows: pa.Table) -> None:
     sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), sink, row_group_size=16)
+    pq.write_table(rows, sink, row_group_size=16)
     if not path.exists():
         partial = path.with_suffix(".partial")
         partial.write_bytes(sink.getvalue())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -41,6 +41,7 @@ class Job:
     rows: int | None = None
     reference_rows: int = 0
     strict: bool = False
+    given_masks: bool = False  # the editor gets the benchmark's
     edits: Path | None = None  # edits made elsewhere, scored in place of ours
 
     @classmethod
@@ -141,7 +142,8 @@ def _records(chosen: Protocol, job: Job) -> list[Record]:
         if record.id in seen:
             raise UsageError(f"{job.place.data}: two records of {job.protocol} are {record.id}")
         seen.add(record.id)
-    return records
+    # A row has one mask, so what is given its own is a row of its own.
+    return [replace(r, picture=r.id) for r in records] if job.given_masks else records
 
 
 def _rows(
@@ -156,12 +158,13 @@ def _rows(
         return [Edits("given", f"edits in {job.edits}", job.edits, ours=False)]
     base = _config(job, None)
     usual = base.edit.paste_back if base.edit.paste_back != "none" else "feather"
-    _edits.write_input(job.output / "input", records)
+    _edits.write_input(job.output / "input", records, job.given_masks)
+    masks = ", masks given" if job.given_masks else ""
     rows = []
     for way in dict.fromkeys(["none", usual, *chosen.paste]):
         edit(_config(job, way))
         about = "without paste-back" if way == "none" else f"with paste-back ({way})"
-        rows.append(Edits(way, about, job.output / f"edits-{way}"))
+        rows.append(Edits(way, about + masks, job.output / f"edits-{way}"))
     return rows + _reference_rows(job, chosen, base, records, track)
 
 
@@ -176,7 +179,8 @@ def _reference_rows(
     _reference.edit(base, records[:first], folder, track)
     rows = [Edits("reference", f"diffusers' DiffEdit, first {first}", folder, False, first)]
     if first < len(records):
-        about = f"without paste-back, first {first}"
+        masks = ", masks given" if job.given_masks else ""
+        about = f"without paste-back, first {first}{masks}"
         rows.insert(0, Edits("none-first", about, job.output / "edits-none", only=first))
     return rows
 
@@ -184,7 +188,9 @@ def _reference_rows(
 def _config(job: Job, way: str | None) -> RunConfig:
     folder = job.output / f"edits-{way}"
     raw = dict(job.settings)
-    return _edits.config(raw, job.config, job.overrides, job.output / "input", folder, way)
+    return _edits.config(
+        raw, job.config, job.overrides, job.output / "input", folder, way, job.given_masks
+    )
 
 
 def _write(
@@ -202,7 +208,9 @@ def _write(
         "records": len(records),
         "settings": None if job.edits or chosen.rated else _config(job, None).result_settings(),
         "weights": {r: job.weights.get(r, n.default) for r, n in chosen.networks.items()},
-        "masks": "for scoring only; never given to the editor",
+        "masks": "given to the editor"
+        if job.given_masks
+        else "for scoring only; never given to the editor",
     }
     found = _table.metrics(chosen, scored, missing, about)
     (job.output / "metrics.json").write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")

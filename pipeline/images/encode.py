@@ -11,13 +11,16 @@ import io
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from PIL import Image
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
 from PIL.PngImagePlugin import PngInfo
 
+from pipeline.errors import RowError
 from pipeline.images import exif, jpeg
 from pipeline.images.original import Original
 from pipeline.images.picture import Picture, Plane
-from pipeline.images.splice import CannotCopy
+from pipeline.images.splice import REACH, CannotCopy
 
 ImageFormat = Literal["source", "jpeg", "png", "webp"]
 
@@ -59,22 +62,50 @@ def encode_edited(
     original: Original,
     image_format: ImageFormat,
     everywhere: bool = False,
+    exact: bool = False,
 ) -> Encoded:
     """The file of a picture that differs from the original where `mask`, (H, W), is above 0.
 
     `source` is the original's own format: JPEG, WebP (lossless) or, for all others, PNG. A JPEG
     keeps the original's tables, EXIF and profile; the other files are sRGB, with the alpha.
-    `everywhere`: the picture differs outside of the mask too.
+    `everywhere`: the picture differs outside of the mask too. `exact`: something is protected in
+    it, so a JPEG that would have to be coded anew becomes a PNG, or, where the format is asked for,
+    RowError `cannot_protect`.
     """
     wanted = original.format if image_format == "source" else image_format
     if wanted != "jpeg":
         return Encoded(_lossless(picture, wanted), mask, LOSSLESS)
+    fresh = _kept if exact and image_format == "source" else _refused if exact else _fresh
     if everywhere:
-        return _fresh(picture, mask, original, "the whole picture is the model's")
+        return fresh(picture, mask, original, "the whole picture is the model's")
     try:
         return _copied(picture, mask, original)
     except CannotCopy as why:
-        return _fresh(picture, mask, original, str(why))
+        return fresh(picture, mask, original, str(why))
+
+
+def narrowed(mask: Plane, protected: NDArray[np.bool_], original: Original, wanted: str) -> Plane:
+    """The (H, W) mask without what is protected; in a JPEG without the blocks that show any of it.
+
+    A block is coded as a whole, so one that changes anywhere may change everywhere. `wanted` is as
+    for `encode_edited`.
+    """
+    free = np.where(protected, np.uint8(0), mask)
+    if wanted not in ("source", "jpeg") or original.format != "jpeg":
+        return free
+    try:
+        blocks = original.blocks
+    except CannotCopy:
+        return free
+    around = blocks.touched(_widened(protected, REACH))
+    down, across = blocks.unit
+    shown = around.repeat(down, axis=0).repeat(across, axis=1)[: mask.shape[0], : mask.shape[1]]
+    return np.where(shown, np.uint8(0), mask)
+
+
+def _widened(region: NDArray[np.bool_], pixels: int) -> Plane:
+    plane = Image.fromarray(region.astype(np.uint8) * np.uint8(255))
+    return np.asarray(plane.filter(ImageFilter.MaxFilter(2 * pixels + 1)))
 
 
 def encode_mask(mask: Plane) -> bytes:
@@ -93,6 +124,15 @@ def _fresh(picture: Picture, mask: Plane, original: Original, why: str) -> Encod
     Image.fromarray(picture.on_white()).save(out, "JPEG", **(original.tables or _TABLES))
     kept = [] if original.says_adobe_rgb else _exif(original)
     return Encoded(_marked(out.getvalue(), kept), mask, f"{FRESH}: {why}")
+
+
+def _kept(picture: Picture, mask: Plane, original: Original, why: str) -> Encoded:
+    return Encoded(_lossless(picture, "png"), mask, LOSSLESS)
+
+
+def _refused(picture: Picture, mask: Plane, original: Original, why: str) -> Encoded:
+    told = f"the JPEG would have to be coded anew ({why}), and what input.protect protects with it"
+    raise RowError("cannot_protect", f"{told}; use output.image_format source or png")
 
 
 def _lossless(picture: Picture, wanted: str) -> bytes:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.rows import ERROR, result_schema
+from pipeline.rows import ERROR, INPUT_MASKS, result_schema
 from pipeline.sinks.output import Output
 from pipeline.sinks.pictures import HEAD, extension
 
@@ -32,7 +32,7 @@ PICTURES = {"source": "image", "edited": "edited", "mask": "mask"}
 """Column of a file → column of a result table."""
 
 # What a living row says of its chunk stands in the commit record.
-_OWN = ("chunk", "last", "planned", *ERROR.names)
+_OWN = ("chunk", "last", "planned", *INPUT_MASKS, *ERROR.names)
 # Readers skip row groups by these; of other text the least and the greatest value tell nothing.
 _SOUGHT = {"id", "shard", "key", "edit", "error_stage", "error_kind"}
 _ID = pa.field("id", pa.string())

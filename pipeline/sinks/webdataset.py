@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.rows import ERROR
+from pipeline.rows import ERROR, INPUT_MASKS
 from pipeline.sinks.output import Output
 from pipeline.sinks.pictures import extension
 
@@ -28,7 +28,7 @@ Row = dict[str, Any]
 SOURCE, MASK, JSON, TEXT = "source.jpg", "mask.png", "json", "txt"
 
 # The key is the id; the target prompt is the text; the rest is the writer's own.
-_DROPPED = ("shard_version", "chunk", "last", "ordinal", "planned", *ERROR.names)
+_DROPPED = ("shard_version", "chunk", "last", "ordinal", "planned", *INPUT_MASKS, *ERROR.names)
 # Of the provenance, what these stand for (settings/) and what the id says is not said again.
 _SAID = ("fingerprint", "code_version")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ CAPTIONS = (".txt", ".caption")
 """Endings of captions beside a picture; a .json is read where there is none."""
 
 UNREAD = "no picture of a format that is read"
-NO_PICTURE = "a caption or .json without a picture of its name"
+NO_PICTURE = "a caption, .json or mask without a picture of its name"
 SECOND = "a second metadata table in one folder"
 NO_PICTURES = "a metadata table without pictures beside it or below"
 
@@ -71,10 +71,16 @@ class Placed:
         return PlacedLine(key, line.row, folded(below), name)
 
 
+def endings(masks: Iterable[str]) -> tuple[str, ...]:
+    """Of what names masks, the endings, in lower case; the others are columns."""
+    return tuple(name.lower() for name in masks if name.startswith("."))
+
+
 class Beside:
     """The names of one folder; `read_table` fills `rows`, `told` and `broken`.
 
-    `tables` are names of metadata tables, `file` is their column that names pictures.
+    `tables` are names of metadata tables, `file` is their column that names pictures, `masks` are
+    endings of masks beside pictures (with a dot), or columns that name masks.
     """
 
     def __init__(
@@ -82,10 +88,12 @@ class Beside:
         names: Iterable[str],
         tables: Collection[str] = _table.NAMES,
         file: str = _table.FILE,
+        masks: tuple[str, ...] = (),
     ) -> None:
         names = sorted(names)
+        self._masks, self._endings = masks, endings(masks)
         self._tables, self._file = tables, file
-        self.pictures = [name for name in names if is_picture(name)]
+        self.pictures = [name for name in names if self._shows(name)]
         self.rows: defaultdict[str, list[Row]] = defaultdict(list)  # of tables, by picture
         self.told: list[Member] = []  # rows that are no picture's
         self.broken: RowError | None = None  # the first line that cannot be read
@@ -102,16 +110,54 @@ class Beside:
         for stem in stems:
             found = self._names.find(stem + ending)
             if found:
-                of = posixpath.splitext(found)[0]
+                of = found[: -len(ending)]
                 if of in stems or of not in self._of_pictures:  # a.jpg must not get A.jpg's
                     return found
         return None
 
+    def _shows(self, name: str) -> bool:
+        return is_picture(name) and not name.lower().endswith(self._endings)
+
+    def mask(self, picture: str, row: Row, option: str) -> str | None:
+        """The file that is the picture's mask: by its ending, or named in the row's column.
+
+        Raises RowError `no_mask` where the row names a file that is not in the folder.
+        """
+        if option.startswith("."):
+            return self.sidecar(picture, option)
+        named = row.get(option)
+        if not isinstance(named, str) or not named.strip():
+            return None
+        found = self._names.find(posixpath.basename(named.replace("\\", "/")))
+        if found is None:
+            raise RowError("no_mask", f"{option}: {named!r} is not in the picture's folder")
+        return found
+
+    def masks(self, picture: str) -> Iterator[str]:
+        """The files that are masks of the picture, in any of its rows, as far as they are there."""
+        for row in self.rows.get(picture) or [{}]:
+            for option in self._masks:
+                try:
+                    found = self.mask(picture, row, option)
+                except RowError:
+                    continue
+                if found:
+                    yield found
+
+    def leave_out_masks(self) -> None:
+        """What the rows name as a mask is no picture of its own. Call it after `read_table`."""
+        named = {mask for picture in list(self.rows) for mask in self.masks(picture)}
+        self.pictures = [name for name in self.pictures if name not in named]
+
     def why_unused(self, name: str) -> str | None:
         """Why a file that is no table is passed over; None: it is a picture, or said of one."""
         stem, ending = posixpath.splitext(name)
-        if is_picture(name):
+        if self._shows(name):
             return None
+        for ending in self._endings:
+            if name.lower().endswith(ending):
+                there = folded(name[: -len(ending)]) in self._folded
+                return None if there else NO_PICTURE
         if name.lower() in self._tables:
             return SECOND
         if ending.lower() not in (*CAPTIONS, ".json"):
@@ -196,6 +242,7 @@ def _missing(table: str, name: str, why: str) -> RowError:
 def count_passed(
     folders: Mapping[str, Sequence[Info]],
     tables: Collection[str],
+    masks: tuple[str, ...],
     urls: Collection[str],
     base: str,
     passed: PassedOver,
@@ -203,7 +250,7 @@ def count_passed(
     """Counts what is neither a picture nor says anything of one; `urls` are the shards' folders."""
     for folder, infos in folders.items():
         names = [posixpath.basename(info["name"]) for info in infos]
-        beside = Beside(names, tables)
+        beside = Beside(names, tables, masks=masks)
         table = table_of(infos, tables)
         for info in infos:
             name = posixpath.basename(info["name"])

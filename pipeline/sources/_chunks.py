@@ -40,7 +40,7 @@ def chunks(
         yield from _picked(source, shard, shard.picks)
         return
     members = islice(_unique(read_members(source, shard)), limit)
-    groups = groupby(members, lambda member: filling.add(len(member.image or b"")))
+    groups = groupby(members, lambda member: filling.add(_bytes(member)))
     ahead = next(groups, None)
     while ahead:
         index, chunk = ahead
@@ -80,6 +80,10 @@ def read_entries(source: Source, shard: Shard) -> list[Entry]:
         Entry(m.key, name_digest(m.key), content_stamp(content([m])), len(m.image or b""))
         for m in _unique(read_members(source, shard))
     ]
+
+
+def _bytes(member: Member) -> int:
+    return sum(len(held or b"") for held in (member.image, member.mask, member.protect))
 
 
 def require_columns(source: Source, shards: Sequence[Shard], names: Iterable[str]) -> None:
@@ -173,6 +177,8 @@ def _table(shard: Shard, index: int, members: list[Member], last: bool) -> pa.Ta
             "ordinal": member.ordinal,
             "key": member.key,
             "image": member.image,
+            "input_mask": member.mask,
+            "input_protect": member.protect,
             "caption": member.caption,
             "columns": json.dumps(member.columns, ensure_ascii=False, allow_nan=False),
             "error_stage": "read" if member.error else None,

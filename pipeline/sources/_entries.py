@@ -68,6 +68,8 @@ def _parts(
     for ending in sidecars:
         if found := beside.sidecar(name, ending):
             yield f"{ending} {exact(files[found])}"
+    for mask in beside.masks(name):
+        yield f"mask {exact(files[mask])}"
     rows = beside.rows.get(name)
     if rows:
         yield json.dumps(rows, sort_keys=True, default=str)
@@ -76,7 +78,7 @@ def _parts(
 
 
 def content(members: Iterable[Member]) -> str:
-    """16 hex digits of all that was read of one entry: its pictures, captions and columns."""
+    """16 hex digits of all that was read of one entry: pictures, masks, captions and columns."""
     digest = hashlib.blake2b(digest_size=8)
     for member in members:
         error = member.error and [member.error.kind, member.error.message]
@@ -84,6 +86,9 @@ def content(members: Iterable[Member]) -> str:
         for part in (said.encode("utf-8", "surrogateescape"), member.image or b""):
             digest.update(len(part).to_bytes(8))
             digest.update(part)
+        for name, mask in (("mask", member.mask), ("protect", member.protect)):
+            if mask is not None:
+                digest.update(f"{name} {len(mask)} ".encode() + mask)
     return digest.hexdigest()
 
 

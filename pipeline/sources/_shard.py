@@ -65,6 +65,8 @@ class Member:
     error: RowError | None = None
     share: float | None = None  # of the shard that ends with it, 0..1; None: not known
     passed: PassedOver | None = None  # files in the shard, up to here, that are no member's
+    mask: bytes | None = None  # a picture, bright where to edit
+    protect: bytes | None = None  # a picture, bright where never to edit
 
 
 class Source(Protocol):
@@ -101,6 +103,20 @@ def numbered(members: Iterable[Member]) -> Iterator[Member]:
 def unnumbered(key: str, image: bytes | None = None, **rest: Any) -> Member:
     """A member that `numbered` will give its ordinal."""
     return Member(-1, key, image, rest.pop("caption", None), **rest)
+
+
+def check_masks(masks: Iterable[bytes | None], allowed: int) -> None:
+    """Raises RowError where a mask has more bytes than an image may."""
+    for mask in masks:
+        if mask is not None and len(mask) > allowed:
+            told = f"a mask of {len(mask):,} bytes; allowed: {allowed:,} (input.max_bytes)"
+            raise RowError("too_large", told)
+
+
+def no_protection(key: str, wanted: str) -> RowError:
+    """Of a row that lacks the file that says what to protect: to guess would spoil a logo."""
+    told = f"{key}: no file {wanted} (input.protect); where nothing is protected make it black"
+    return RowError("no_protection", told)
 
 
 def each_caption(member: Member, captions: Iterable[str]) -> Iterator[Member]:

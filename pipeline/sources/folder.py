@@ -20,7 +20,7 @@ from pydantic import Field
 from pipeline.errors import RowError, UsageError
 from pipeline.rows import GONE, RANK, PassedOver, name_digest
 from pipeline.sources import _entries, _text
-from pipeline.sources._beside import CAPTIONS, Beside, Placed, Row, count_passed, table_of
+from pipeline.sources._beside import CAPTIONS, Beside, Placed, Row, count_passed, endings, table_of
 from pipeline.sources._files import (
     Changed,
     Files,
@@ -38,6 +38,7 @@ from pipeline.sources._shard import (
     Listing,
     Member,
     Shard,
+    no_protection,
     numbered,
     told_apart,
     unnumbered,
@@ -64,6 +65,25 @@ class Config(Files):
         description="Column of the table that names the picture; if another than file_name, "
         "also without the picture's ending.",
     )
+
+    mask: str | None = Field(
+        None,
+        description="Ending of a picture beside each, bright where to edit (.mask.png; see "
+        "mask.given), or the table's column that names it.",
+    )
+    protect: str | None = Field(
+        None,
+        description="Likewise a picture that is bright where nothing is ever edited.",
+    )
+
+    @property
+    def masks(self) -> tuple[str, ...]:
+        """Endings of masks beside pictures, and columns of the table that name masks."""
+        return tuple(name for name in (self.mask, self.protect) if name)
+
+    def shows(self, name: str) -> bool:
+        """Whether the file is a picture, and no mask by its ending."""
+        return is_picture(name) and not name.lower().endswith(endings(self.masks))
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -92,12 +112,12 @@ class Folder:
         found = {name: table_of(files, self.config.tables) for name, files in folders.items()}
         tables = {name: table for name, table in found.items() if table}
         shards = [
-            _shard(name, files, _above(name, tables, base), base)
+            _shard(self.config, name, files, _above(name, tables, base), base)
             for name, files in folders.items()
-            if any(is_picture(info["name"]) for info in files)
+            if any(self.config.shows(info["name"]) for info in files)
         ]
         urls = [shard.url for shard in shards]
-        count_passed(folders, self.config.tables, urls, base, passed)
+        count_passed(folders, self.config.tables, self.config.masks, urls, base, passed)
         if not shards:
             raise nothing_found(self.config, infos, "images", PICTURES, passed)
         return Listing(_with_tells(sorted(shards, key=lambda shard: shard.path)), passed)
@@ -142,11 +162,12 @@ class Folder:
         if changed and shard.picks is None:  # each pick has its own stamp
             raise Changed(f"{shard.path}: the folder")
         files = {posixpath.basename(info["name"]): info for info in infos}
-        beside = Beside(files, self.config.tables, self.config.file_name)
+        beside = Beside(files, self.config.tables, self.config.file_name, masks=self.config.masks)
         own = table_of(infos, self.config.tables)
         for table in [own, *above] if own else above:
             tells = table is own or table["name"] in shard.tells
             self._read_table(table, shard, beside, tells)
+        beside.leave_out_masks()
         return files, beside
 
     def _read_table(self, table: Info, shard: Shard, beside: Beside, tells: bool) -> None:
@@ -179,11 +200,24 @@ class Folder:
                 member = replace(member, columns={**more, **row})
             if not captions and not row and beside.broken:
                 raise beside.broken
+            mask, protect = self._masks(name, row, files, beside)
+            member = replace(member, mask=mask, protect=protect)
         except RowError as error:
             member = replace(member, error=member.error or error)
         yield from (replace(member, caption=caption) for caption in captions)
         if not captions:
             yield member
+
+    def _masks(
+        self, name: str, row: Row, files: Mapping[str, Info], beside: Beside
+    ) -> tuple[bytes | None, bytes | None]:
+        """The picture's mask, and what of it is protected. Raises RowError."""
+        wanted = self.config.mask, self.config.protect
+        found = [beside.mask(name, row, option) if option else None for option in wanted]
+        if self.config.protect and found[1] is None:
+            raise no_protection(name, self.config.protect)
+        read = [self._read(files[n], self.config.max_bytes) if n else None for n in found]
+        return read[0], read[1]
 
     def _sidecar(self, name: str, files: Mapping[str, Info], beside: Beside) -> tuple[Row, Any]:
         """Columns and caption of the files beside a picture."""
@@ -241,8 +275,10 @@ def _above(folder: str, tables: Mapping[str, Info], base: str) -> list[Info]:
     return found
 
 
-def _shard(folder: str, infos: Sequence[Info], above: Sequence[Info], base: str) -> Shard:
-    pictures = [int(info["size"]) for info in infos if is_picture(info["name"])]
+def _shard(
+    config: Config, folder: str, infos: Sequence[Info], above: Sequence[Info], base: str
+) -> Shard:
+    pictures = [int(info["size"]) for info in infos if config.shows(info["name"])]
     return Shard(
         path=_text.utf8(relative(folder, base)) or ".",
         url=folder,
@@ -282,5 +318,5 @@ def _pin(infos: Sequence[Info], above: Sequence[Info]) -> str:
 def _folders_below(config: Config, folder: str) -> Collection[str]:
     """Folders below `folder` that hold pictures, as `folded` has them."""
     _, infos = list_files(config, PassedOver(), below=folder)
-    pictures = [str(info["name"]) for info in infos if is_picture(info["name"])]
+    pictures = [str(info["name"]) for info in infos if config.shows(info["name"])]
     return {folded(relative(posixpath.dirname(name), folder)) for name in pictures}

@@ -20,7 +20,15 @@ from pipeline.errors import RowError
 from pipeline.sources import _text, _values
 from pipeline.sources._files import Files, ShardFile, StorageFailed
 from pipeline.sources._listing import list_shards
-from pipeline.sources._shard import Listing, Member, Shard, each_caption, numbered, unnumbered
+from pipeline.sources._shard import (
+    Listing,
+    Member,
+    Shard,
+    check_masks,
+    each_caption,
+    numbered,
+    unnumbered,
+)
 
 ENDINGS = (".parquet", ".parq", ".pq")
 ROWS = 8
@@ -36,6 +44,17 @@ class Config(Files):
     image: str = Field("image", description="Column of encoded images: bytes or {bytes, path}.")
     caption: str | None = Field("caption", description="Column of captions; null: there is none.")
     key: str | None = Field(None, description="Column of unique names; unset: the row's number.")
+    mask: str | None = Field(
+        None, description="Column of pictures, bright where to edit (see mask.given); unset: none."
+    )
+    protect: str | None = Field(
+        None, description="Column of pictures, bright where nothing is ever edited; unset: none."
+    )
+
+    @property
+    def pictures(self) -> list[str]:
+        """The columns that hold pictures."""
+        return [name for name in (self.image, self.mask, self.protect) if name is not None]
 
 
 def build(config: Config) -> Parquet:
@@ -95,23 +114,25 @@ class Parquet:
 
     def _named(self) -> list[str]:
         config = self.config
-        return [name for name in (config.image, config.caption, config.key) if name is not None]
+        return [*config.pictures, *(name for name in (config.caption, config.key) if name)]
 
     def _columns(self, schema: pa.Schema, partition: Row) -> Sequence[str]:
         """Names to read. Raises RowError where one that the config names is missing or odd."""
-        for option in ("image", "caption", "key"):
+        for option in ("image", "caption", "key", "mask", "protect"):
             name = getattr(self.config, option)
-            if name is not None and (name not in partition or option == "image"):
+            picture = option not in ("caption", "key")
+            if name is not None and (name not in partition or picture):
                 _check_there(name, option, schema)
-        kind = schema.field(self.config.image).type
-        if not _is_binary(_held(kind)):
-            raise RowError(
-                "wrong_type",
-                f"column {self.config.image!r} is {kind}; expected binary or struct<bytes, path>, "
-                "one image a row",
-            )
+        for name in self.config.pictures:
+            kind = schema.field(name).type
+            if not _is_binary(_held(kind)):
+                raise RowError(
+                    "wrong_type",
+                    f"column {name!r} is {kind}; expected binary or struct<bytes, path>, "
+                    "one image a row",
+                )
         plain = [f.name for f in schema if f.name in self._named() or not _has_binary(f.type)]
-        return [_path(name, schema, self.config.image) for name in dict.fromkeys(plain)]
+        return [_path(name, schema, self.config.pictures) for name in dict.fromkeys(plain)]
 
     def _rest(self, shard: Shard, number: int, error: Exception) -> Member:
         why = " ".join(str(error).split())[:300]
@@ -193,8 +214,9 @@ def _is_picture(kind: pa.DataType) -> bool:
     return bool(pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0)
 
 
-def _path(name: str, schema: pa.Schema, image: str) -> str:
-    return f"{name}.bytes" if name == image and _is_picture(schema.field(name).type) else name
+def _path(name: str, schema: pa.Schema, pictures: Sequence[str]) -> str:
+    held = name in pictures and _is_picture(schema.field(name).type)
+    return f"{name}.bytes" if held else name
 
 
 def _is_binary(kind: pa.DataType) -> bool:
@@ -214,18 +236,21 @@ def _has_binary(kind: pa.DataType) -> bool:
 
 def _captioned(row: Row, number: int, config: Config, share: float) -> Iterator[Member]:
     """A member for each caption of a row."""
-    cell = row.pop(config.image)
-    image = cell.get("bytes") if isinstance(cell, dict) else cell
+    cells = {name: row.pop(name, None) for name in config.pictures}
+    held = {n: cell.get("bytes") if isinstance(cell, dict) else cell for n, cell in cells.items()}
+    image, masks = held[config.image], [held.get(n or "") for n in (config.mask, config.protect)]
     name = _name(row.get(config.key)) if config.key else None
     columns = {_text.clean(k): _text.jsonable(v) for k, v in row.items()}
     member = unnumbered(name or f"{number:08d}", image, columns=columns, share=share)
+    member = replace(member, mask=masks[0], protect=masks[1])
     captions: list[str] = []
     try:
         captions = _text.captions(row.get(config.caption) if config.caption else None)
         _check_image(image, config)
+        check_masks(masks, config.max_bytes)
     except RowError as bad:
         kept = None if bad.kind == "too_large" else image
-        member = replace(member, image=kept, error=bad)
+        member = replace(member, image=kept, mask=None, protect=None, error=bad)
     yield from each_caption(member, captions)
 
 

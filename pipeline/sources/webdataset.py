@@ -20,7 +20,15 @@ from pipeline.sources import _text
 from pipeline.sources._files import Files, ShardFile, StorageFailed
 from pipeline.sources._listing import HIDDEN, hidden, list_shards
 from pipeline.sources._names import PICTURES, same_form
-from pipeline.sources._shard import Listing, Member, Shard, each_caption, numbered, unnumbered
+from pipeline.sources._shard import (
+    Listing,
+    Member,
+    Shard,
+    each_caption,
+    no_protection,
+    numbered,
+    unnumbered,
+)
 from pipeline.sources._tar import BAD_TAR, check_end, content, entries, opened, read_so_far
 
 ENDINGS = (".tar", ".tar.gz", ".tgz")
@@ -39,6 +47,13 @@ class Config(Files):
     caption: str = Field(
         "txt", description="Extension of the caption file, or json:KEY for a key of the .json."
     )
+    mask: str | None = Field(
+        None,
+        description="Extension of a picture, bright where to edit: mask.png (see mask.given).",
+    )
+    protect: str | None = Field(
+        None, description="Extension of a picture, bright where nothing is ever edited."
+    )
 
 
 def build(config: Config) -> WebDataset:
@@ -53,6 +68,7 @@ class _Sample:
     image: bytes | None = None
     rank: int = 1 << 30  # of the image's extension in the config's list
     texts: dict[str, bytes] = field(default_factory=dict)
+    masks: dict[str, bytes] = field(default_factory=dict)  # by extension
     error: RowError | None = None
     passed: PassedOver = field(default_factory=PassedOver)  # before it, and behind the last
     share: float = 1.0  # of the shard that ends with it
@@ -114,7 +130,10 @@ class WebDataset:
         wanted = self.config.image.split(";")
         try:
             _check_safe(info)
-            if extension in wanted:
+            if extension in (self.config.mask, self.config.protect):
+                _check_size(info, self.config.max_bytes)
+                sample.masks[extension] = content(tar, info)
+            elif extension in wanted:
                 _check_size(info, self.config.max_bytes)
                 rank = wanted.index(extension)
                 if rank < sample.rank:
@@ -248,8 +267,22 @@ def _captioned(sample: _Sample, strays: _Strays, config: Config) -> Iterator[Mem
         error = _no_image(sample, config)
     elif error is None and sample.image is not None and _text.lfs_pointer(sample.image):
         error = RowError("lfs_pointer", f"{sample.key}: {_text.POINTER}")
+    error = error or _mask_apart(sample, strays, config)
     member = unnumbered(_text.key(sample.key), sample.image, columns=columns, error=error)
+    masks = sample.masks
+    member = replace(
+        member, mask=masks.get(config.mask or ""), protect=masks.get(config.protect or "")
+    )
     yield from each_caption(replace(member, passed=sample.passed, share=sample.share), captions)
+
+
+def _mask_apart(sample: _Sample, strays: _Strays, config: Config) -> RowError | None:
+    wanted = [name for name in (config.mask, config.protect) if name is not None]
+    if all(name in sample.masks for name in wanted):
+        return None
+    lacks = config.protect is not None and config.protect not in sample.masks
+    missing = no_protection(sample.key, f".{config.protect}") if lacks else None
+    return strays.error(sample) or missing
 
 
 def _no_image(sample: _Sample, config: Config) -> RowError:

@@ -26,9 +26,11 @@ from pipeline.errors import RowError
 from pipeline.images.bucket import bucket, to_model
 from pipeline.images.decode import decode
 from pipeline.images.encode import FRESH, encode_edited, encode_mask
+from pipeline.images.given import Given, read
 from pipeline.images.original import Original
 from pipeline.images.paste import paste_back
 from pipeline.images.picture import Picture, Plane
+from pipeline.images.whole import tidy
 from pipeline.rows import ERROR, Spent, conform, result_schema
 from pipeline.section import build
 from pipeline.stages.guard import as_row_error, guarded
@@ -56,6 +58,7 @@ class Job:
     picture: Picture  # at the photo's own size
     size: tuple[int, int]  # (width, height) that the model sees
     seed: int
+    given: Given
 
 
 class Edit:
@@ -110,10 +113,16 @@ class Edit:
         try:
             picture = decode(row["image"], self._config.input.max_pixels)
             size = bucket(*picture.size, self._model.resolution, self._model.latent_multiple)
+            given = self._given(row, picture)
         except Exception as error:
             return as_row_error(error)
         seed = row_seed(self._config.run.seed, row["shard"], row["key"])
-        return Job(index, row["edits"], row["image"], picture, size, seed)
+        return Job(index, row["edits"], row["image"], picture, size, seed, given)
+
+    def _given(self, row: Row, picture: Picture) -> Given:
+        masks, instead = (row["input_mask"], row["input_protect"]), self._config.mask.given
+        most = self._config.input.max_pixels
+        return read(*masks, picture.size, most, instead == "replace")
 
     def _edit(
         self, jobs: Sequence[Job], pool: ThreadPoolExecutor, spent: Spent
@@ -125,11 +134,13 @@ class Edit:
             Target.of(i, edit, *sections) for i, job in enumerate(jobs) for edit in job.edits
         ]
         seeds = [job.seed for job in jobs]
+        priors = [job.given.prior(job.picture, job.size) for job in jobs]
+        mend = tidy(self._config.mask.fill, self._config.mask.island)
         with self._turn.taken(spent):
             # The number is each thread's own: sums on another number of threads round otherwise,
             # and on one machine a run must give the same bytes with Ray and without.
             torch.set_num_threads(threads(self._config))
-            result = diffedit(self._model, images, targets, seeds, self._settings)
+            result = diffedit(self._model, images, targets, seeds, self._settings, priors, mend)
         edits: list[list[tuple[Target, Edited]]] = [[] for _ in jobs]
         for target, edited in zip(targets, result.edits, strict=True):
             edits[target.image].append((target, edited))
@@ -149,6 +160,9 @@ class Edit:
             return edited.error
         try:
             picture, mask = self._pasted(job, edited, seen)
+            picture, mask = job.given.limited(
+                job.picture, picture, mask, original, self._config.output.image_format
+            )
             state = edited.state if mask.any() else "empty"  # of what can be seen
             if state == "empty" and self._config.mask.on_empty == "dead":
                 return RowError(
@@ -163,6 +177,7 @@ class Edit:
                 "height": picture.size[1],
                 "mask_area": float((mask > 127).mean()),
                 "mask_state": state,
+                "mask_from": job.given.origin,
                 "model": self._model.name,
                 "weights": self._model.weights,
                 **self._written(job, original, picture, mask),
@@ -174,7 +189,8 @@ class Edit:
         """The files of an edit, and its scores."""
         wanted = self._config.output.image_format
         everywhere = self._config.edit.paste_back == "none" and picture is not job.picture
-        file = encode_edited(picture, mask, original, wanted, everywhere)
+        exact = job.given.protected is not None
+        file = encode_edited(picture, mask, original, wanted, everywhere, exact)
         shown = decode(file.data, mask.size) if file.encoding.startswith(FRESH) else picture
         names = self._config.check.scores
         scores = scored(names, job.picture, shown, mask, file.mask)
@@ -188,9 +204,8 @@ class Edit:
             mask = np.full(rgb.shape[:2], 255 if edited.state == "full" else 0, np.uint8)
             return job.picture, mask if alpha is None else np.where(alpha > 0, mask, np.uint8(0))
         how = self._config.edit
-        rgb, mask = paste_back(
-            rgb, edited.image, edited.outline, how.paste_back, how.feather, alpha, seen
-        )
+        outline = job.given.outline(edited.outline)
+        rgb, mask = paste_back(rgb, edited.image, outline, how.paste_back, how.feather, alpha, seen)
         return Picture(rgb, alpha), mask
 
 

@@ -11,13 +11,14 @@ import pyarrow as pa
 from pipeline.config import RunConfig
 from pipeline.errors import RowError
 from pipeline.prompts._rule import Rule
-from pipeline.rows import PLAN_SCHEMA, conform
+from pipeline.rows import INPUT_MASKS, PLAN_SCHEMA, conform
 from pipeline.section import build
 from pipeline.stages.guard import as_row_error
 
 Row = dict[str, Any]
 
 
+PICTURES = ["image", *INPUT_MASKS]
 FILLED = ("edits", "planned", "error_stage", "error_kind", "error_message")
 
 
@@ -28,7 +29,7 @@ class Plan:
         self._rule: Rule = build(config.prompts)
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        rows = [_planned(row, self._rule) for row in table.drop_columns(["image"]).to_pylist()]
+        rows = [_planned(row, self._rule) for row in table.drop_columns(PICTURES).to_pylist()]
         kept = table.drop_columns([name for name in FILLED if name in table.column_names])
         for name in FILLED:
             values = [row[name] for row in rows]

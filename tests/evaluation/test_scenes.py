@@ -8,6 +8,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from pipeline.errors import UsageError
 from pipeline.evaluation import _measures as measures
 from pipeline.evaluation import pie_bench, scenes
 from pipeline.evaluation._edits import Edit, Edits
@@ -102,3 +103,13 @@ def test_what_makes_a_score_fail_fails_alone(tmp_path) -> None:
     assert scored.cells(protocol)["x"].count == 2
     assert scored.cells(protocol)["x"].nan == 1
     assert dict(scored.failed) == {"x: RuntimeError: too small": 1}
+
+
+def test_masks_that_are_given_are_the_masks_and_the_table_says_so(bench, tmp_path) -> None:
+    found = bench("scenes", None, rows=1, given_masks=True)
+    rows = found["rows"]
+    assert found["masks"] == "given to the editor"
+    assert all("masks given" in row["about"] for row in rows.values())
+    assert rows["none"]["all"]["mask_iou"]["mean"] > 0.95
+    with pytest.raises(UsageError, match="holds other records"):
+        bench("scenes", None, rows=1)

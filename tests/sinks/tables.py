@@ -11,7 +11,7 @@ from PIL import Image
 
 from pipeline import config as configs
 from pipeline.config import RunConfig
-from pipeline.rows import conform, result_schema
+from pipeline.rows import SOURCE, conform, result_schema
 from pipeline.sinks.output import Output, begin, open_output
 
 SCORES = ("background_psnr", "edit_change")
@@ -88,7 +88,7 @@ def died(row: dict[str, Any], stage: str = "edit", kind: str = "nan") -> dict[st
 
 def passed(row: dict[str, Any]) -> dict[str, Any]:
     """The same image with nothing planned for it."""
-    kept = {k: row[k] for k in SCHEMA.names[:9]}
+    kept = {field.name: row.get(field.name) for field in SOURCE}
     return {**kept, "planned": 0}
 
 

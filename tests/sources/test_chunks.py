@@ -90,6 +90,8 @@ def test_a_table_has_the_readers_schema() -> None:
         "ordinal": 1,
         "key": "k1",
         "image": b"image",
+        "input_mask": None,
+        "input_protect": None,
         "caption": "caption 1",
         "columns": '{"n": 1}',
         "error_stage": None,

@@ -30,7 +30,7 @@ def test_the_same_is_passed_over_on_every_storage(place: Place) -> None:
     assert listing.passed.endings == {
         "hidden (. or __MACOSX)": {".jpg": 1},
         "no picture of a format that is read": {".heic": 1, ".tar": 1},
-        "a caption or .json without a picture of its name": {".txt": 1},
+        "a caption, .json or mask without a picture of its name": {".txt": 1},
     }
     assert next(listing.passed.lines()) == (
         "passed over: 4 files (endings: 1 × .heic, 1 × .jpg, 1 × .tar, 1 × .txt)"
