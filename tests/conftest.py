@@ -41,7 +41,7 @@ def ray_here() -> Iterator[None]:
     import ray
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", f"{os.environ.get('PYTHONPATH', '')}:{ROOT}:{ROOT / 'jobs'}")
+        patch.setenv("PYTHONPATH", f"{os.environ.get('PYTHONPATH', '')}:{ROOT}")
         _start_ray()
     yield
     ray.shutdown()

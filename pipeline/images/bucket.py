@@ -33,8 +33,17 @@ def bucket(width: int, height: int, resolution: int, multiple: int) -> tuple[int
 
 def to_model(rgb: Pixels, size: tuple[int, int]) -> Tensor:
     """(3, h, w) float32 in [-1, 1] of pixels resized (Lanczos) to `size` = (w, h)."""
-    resized = Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS)
-    values = np.asarray(resized, dtype=np.float32) / 127.5 - 1.0
+    return to_tensor(resized(rgb, size))
+
+
+def resized(rgb: Pixels, size: tuple[int, int]) -> Pixels:
+    """(h, w, 3) pixels resized (Lanczos) to `size` = (w, h)."""
+    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
+
+
+def to_tensor(rgb: Pixels) -> Tensor:
+    """(3, h, w) float32 in [-1, 1] of (h, w, 3) pixels."""
+    values = np.asarray(rgb, dtype=np.float32) / 127.5 - 1.0
     return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
 
 

@@ -55,6 +55,15 @@ def decode(data: bytes, max_pixels: int) -> Picture:
         raise RowError("undecodable", f"a broken {image.format} file: {error}") from error
 
 
+def pixels(data: bytes) -> int:
+    """How many a picture has by its header; 0 where that cannot be read."""
+    try:
+        width, height = _opened(data)[1].size if data else (0, 0)
+    except RowError:
+        return 0
+    return width * height
+
+
 def _opened(data: bytes) -> tuple[bytes, Image.Image]:
     """The picture in `data`, not yet decoded, and what of `data` is needed for it."""
     try:

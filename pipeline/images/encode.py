@@ -8,6 +8,7 @@ software and platforms look for it (IPTC Photo Metadata Standard, "Digital Sourc
 from __future__ import annotations
 
 import io
+import zlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -111,7 +112,7 @@ def _widened(region: NDArray[np.bool_], pixels: int) -> Plane:
 def encode_mask(mask: Plane) -> bytes:
     """A PNG, mode L, of an (H, W) mask: 255 where the picture may differ, else 0."""
     out = io.BytesIO()
-    Image.fromarray(mask).save(out, "PNG")
+    Image.fromarray(mask).save(out, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
     return out.getvalue()
 
 

@@ -74,11 +74,10 @@ class Blocks:
 
     def touched(self, mask: Plane) -> Units:
         """The units that hold a pixel where `mask`, (H, W), is above 0."""
-        units = mask > 0
-        for axis, length in enumerate(self.unit):
-            starts = np.arange(0, mask.shape[axis], length)
-            units = np.logical_or.reduceat(units, starts, axis=axis)
-        return np.asarray(units)
+        down, across = self.unit
+        tops = range(0, len(mask), down)
+        rows = np.stack([mask[top : top + down].max(axis=0) for top in tops])
+        return np.logical_or.reduceat(rows > 0, np.arange(0, mask.shape[1], across), axis=1)
 
     def may_differ(self, touched: Units, shape: tuple[int, int]) -> Plane:
         """(H, W), 255 where another pixel may be shown: touched units, and their chroma's reach."""
@@ -100,6 +99,7 @@ class Blocks:
         `own` brings pixels to the colours of the file.
         """
         dct = copy.copy(self.dct)
+        dct.content = None  # or the source would be read again
         if touched.any():
             rows, columns = (np.flatnonzero(touched.any(axis=axis)) for axis in (1, 0))
             top, left = int(rows[0]), int(columns[0])

@@ -30,6 +30,7 @@ class Pair:
     edited: Picture
     mask: Plane  # (H, W), above 0 where edited
     may_differ: Plane  # (H, W), above 0 where `edited` may differ: at least where it is edited
+    held: bool = False  # whether `edited` was made of `source` by changes inside of `mask` alone
 
     @cached_property
     def box(self) -> Region:
@@ -39,6 +40,8 @@ class Pair:
     @cached_property
     def same_background(self) -> bool:
         """Whether no byte differs outside of the mask where anything is seen."""
+        if self.held:
+            return True
         rows, columns = box = _box(self.may_differ)
         source, edited = self.source.rgb, self.edited.rgb
         across = slice(None)

@@ -1,4 +1,4 @@
-"""Dead letters → the bytes of a Parquet file, and back. Knows no record that is superseded.
+"""Dead letters → a Parquet file, and back. Knows no record that is superseded.
 
 A dead letter keeps every input column, the image's bytes too, the planned edit, and the stage, kind
 and message of its failure; not the pictures of an edit that was made and rejected.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,13 +17,13 @@ import pyarrow.parquet as pq
 from pipeline import storage
 from pipeline.sinks.commits import MISSING, read_commits, superseded
 from pipeline.sinks.output import Output
-from pipeline.sinks.parquet import to_bytes, with_pictures
+from pipeline.sinks.parquet import with_pictures, write
 
 
-def encode(dead: pa.Table, output: Output) -> bytes:
+def write_dead(dead: pa.Table, output: Output, sink: BinaryIO) -> None:
     """File of dead letters; `dead` is of the result schema with an `id` column before it."""
     # Many of them are dead because they cannot be decoded: readers are not to try by themselves.
-    return to_bytes(with_pictures(dead, ["source"], output, (), decode=False))
+    write(with_pictures(dead, ["source"], output, (), decode=False), sink)
 
 
 def read(output: Output, problems: list[str] | None = None) -> Iterator[pa.Table]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from hashlib import blake2b
 
-from pipeline import storage
 from pipeline.sinks import layout
 from pipeline.sinks.commits import PartFile
 from pipeline.sinks.layout import ChunkName
 from pipeline.sinks.output import Output
+from pipeline.sinks.streamed import Write, stream
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,10 @@ class Files:
 
     def put(self, kind: str, data: bytes, rows: int) -> PartFile:
         """Writes the file of `kind`, one of `layout.PARTS`."""
+        return self.stream(kind, lambda sink: sink.write(data), rows)
+
+    def stream(self, kind: str, write: Write, rows: int) -> PartFile:
+        """As `put`, of what `write` writes, which is never held whole."""
         path = layout.part_path(kind, self.output.run, self.name, self.token)
-        storage.put(self.output.fs, f"{self.output.root}/{path}", data)
-        digest = blake2b(data, digest_size=16).hexdigest()
-        return PartFile(path=path, rows=rows, bytes=len(data), blake2b=digest)
+        size, digest = stream(self.output.fs, f"{self.output.root}/{path}", write)
+        return PartFile(path=path, rows=rows, bytes=size, blake2b=digest)

@@ -1,4 +1,4 @@
-"""Rows → the bytes of a Parquet file. Knows no storage and no commit.
+"""Rows → a Parquet file. Knows no storage and no commit.
 
 Files carry the feature metadata of Hugging Face datasets, so that `load_dataset` gives the pictures
 as images. Text is compressed and coded with dictionaries, pictures are as they are; the bytes of a
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from pipeline.rows import ERROR, INPUT_MASKS, result_schema
 from pipeline.sinks.output import Output
-from pipeline.sinks.pictures import HEAD, extension
+from pipeline.sinks.pictures import told
 
 ROW_GROUP = 32
 """Rows a group at most: a reader that wants one row holds the pictures of this many."""
@@ -38,10 +38,10 @@ _SOUGHT = {"id", "shard", "key", "edit", "error_stage", "error_kind"}
 _ID = pa.field("id", pa.string())
 
 
-def encode_edits(edits: pa.Table, output: Output) -> bytes:
+def write_edits(edits: pa.Table, output: Output, sink: BinaryIO) -> None:
     """File of living rows; `edits` is of the result schema with an `id` column before it."""
     names = [name for name in PICTURES if output.source or name != "source"]
-    return to_bytes(with_pictures(edits, names, output, _OWN))
+    write(with_pictures(edits, names, output, _OWN), sink)
 
 
 def with_pictures(
@@ -75,11 +75,16 @@ def with_provenance(table: pa.Table, provenance: Mapping[str, str | int]) -> pa.
 def to_bytes(table: pa.Table) -> bytes:
     """The Parquet file of `table`."""
     sink = BytesIO()
+    write(table, sink)
+    return sink.getvalue()
+
+
+def write(table: pa.Table, sink: BinaryIO) -> None:
+    """Writes the Parquet file of `table`, a row group at a time."""
     with pq.ParquetWriter(sink, table.schema, **_way(table.schema)) as writer:
         for first, length in row_groups(_sizes(table)):
             writer.write_table(table.slice(first, length), row_group_size=length)
         writer.add_key_value_metadata(table.schema.metadata)
-    return sink.getvalue()
 
 
 def without(data: bytes, ids: Collection[str]) -> tuple[bytes, int]:
@@ -142,4 +147,4 @@ def _images(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _path(name: str, blob: pa.BinaryScalar) -> str | None:
-    return f"{name}.{extension(blob.as_buffer()[:HEAD].to_pybytes())}" if blob.is_valid else None
+    return f"{name}.{told(blob.as_buffer())}" if blob.is_valid else None

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import asdict, replace
+from functools import partial
+from io import BytesIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -120,11 +122,15 @@ def _write_files(
     if never:
         edits, dead_letters = (_but(rows, never) for rows in (edits, dead_letters))
     if len(edits) and "parquet" in output.formats:
-        files.append(attempt.put("edits", parquet.encode_edits(edits, output), len(edits)))
+        files.append(
+            attempt.stream("edits", partial(parquet.write_edits, edits, output), len(edits))
+        )
     if len(edits) and "webdataset" in output.formats:
-        files.append(attempt.put("webdataset", webdataset.encode(edits, output), len(edits)))
+        write = partial(webdataset.write, edits, output)
+        files.append(attempt.stream("webdataset", write, len(edits)))
     if len(dead_letters):
-        files.append(attempt.put("dead", dead.encode(dead_letters, output), len(dead_letters)))
+        write = partial(dead.write_dead, dead_letters, output)
+        files.append(attempt.stream("dead", write, len(dead_letters)))
     ordinals = sorted(set(table["ordinal"].to_pylist()))
     dead_ordinals = sorted(set(dead_letters["ordinal"].to_pylist()))
     return Commit(
@@ -171,10 +177,10 @@ def encoded(output: Output, table: pa.Table) -> pa.Table:
     """`table` itself, after its rows were encoded as `write_part` does, and the bytes let go."""
     edits, dead_letters, _ = split(output.run, table.replace_schema_metadata(None))
     if len(edits):
-        for encode in (parquet.encode_edits, webdataset.encode):
-            encode(edits, output)
+        for write in (parquet.write_edits, webdataset.write):
+            write(edits, output, BytesIO())
     if len(dead_letters):
-        dead.encode(dead_letters, output)
+        dead.write_dead(dead_letters, output, BytesIO())
     return table
 
 

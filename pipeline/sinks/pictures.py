@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
+
 _MAGIC = (
     (0, b"\xff\xd8\xff", "jpg"),
     (0, b"\x89PNG", "png"),
@@ -25,3 +27,8 @@ HEAD = 12
 def extension(data: bytes) -> str:
     """Extension that the bytes deserve, without a dot; `bin` where the format is unknown."""
     return next((name for at, magic, name in _MAGIC if data.startswith(magic, at)), "bin")
+
+
+def told(view: pa.Buffer) -> str:
+    """`extension` of bytes that are not copied for it."""
+    return extension(view[:HEAD].to_pybytes())

@@ -70,13 +70,14 @@ def publish(output: Output) -> None:
     for commit in read_commits(output):
         _count(counts, commit)
         tars += [_tar(file) for file in commit.files_of("webdataset")]
-    files = {"dead": dead.encode(parquet.no_rows(output), output)}
-    files["edits"] = parquet.encode_edits(parquet.no_rows(output), output)
-    schemas = {kind: pq.read_schema(BytesIO(data)) for kind, data in files.items()}
+    files = {"dead": BytesIO(), "edits": BytesIO()}
+    dead.write_dead(parquet.no_rows(output), output, files["dead"])
+    parquet.write_edits(parquet.no_rows(output), output, files["edits"])
+    schemas = {kind: pq.read_schema(file) for kind, file in files.items()}
     with storage.explained(output.path, "describe the output", raising=RunError):
-        for kind, data in files.items():
+        for kind, file in files.items():
             if kind == "dead" or "parquet" in output.formats:
-                storage.put(output.fs, f"{output.root}/{kind}/schema.parquet", data)
+                storage.put(output.fs, f"{output.root}/{kind}/schema.parquet", file.getvalue())
         if "webdataset" in output.formats:
             _index(output, sorted(tars))
         page = card(output, counts, schemas).encode()

@@ -1,4 +1,4 @@
-"""Living rows → the bytes of a WebDataset tar shard, and back. Knows no storage and no commit.
+"""Living rows → a WebDataset tar shard, and back. Knows no storage and no commit.
 
 The members of a sample have the same names whatever the formats of the pictures in them, for
 readers take the columns of all samples from the first few; the true formats stand in the JSON, and
@@ -15,37 +15,43 @@ import math
 import tarfile
 from collections.abc import Collection, Iterator, Mapping
 from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.rows import ERROR, INPUT_MASKS
 from pipeline.sinks.output import Output
-from pipeline.sinks.pictures import extension
+from pipeline.sinks.pictures import told
 
 Row = dict[str, Any]
 SOURCE, MASK, JSON, TEXT = "source.jpg", "mask.png", "json", "txt"
 
+COPY = 1 << 20
+"""Bytes of a picture on their way to the file at a time."""
+
+_PICTURES = ("image", "edited", "mask")
 # The key is the id; the target prompt is the text; the rest is the writer's own.
 _DROPPED = ("shard_version", "chunk", "last", "ordinal", "planned", *INPUT_MASKS, *ERROR.names)
 # Of the provenance, what these stand for (settings/) and what the id says is not said again.
 _SAID = ("fingerprint", "code_version")
 
 
-def encode(edits: pa.Table, output: Output) -> bytes:
+def write(edits: pa.Table, output: Output, sink: BinaryIO) -> None:
     """The shard of `edits`, which is of the result schema with an `id` column before it."""
     same = {name: output.provenance[name] for name in _SAID}
-    sink = BytesIO()
+    pictures = edits.select(_PICTURES)
+    values = edits.drop_columns([*_DROPPED, *_PICTURES])
     # Names and sizes fit the plain header, the one that every reader of tars knows.
     with tarfile.open(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for batch in edits.drop_columns(list(_DROPPED)).to_batches(max_chunksize=1):
+        tar.copybufsize = COPY  # type: ignore[attr-defined]
+        for number, batch in enumerate(values.to_batches(max_chunksize=1)):
             row = _typed(batch)
-            for ending, data in _members(row, same, output):
+            views = {name: pictures[name][number].as_buffer() for name in _PICTURES}
+            for ending, data in _members(row, views, same, output):
                 member = tarfile.TarInfo(f"{row['id']}.{ending}")
-                member.size = len(data)
-                tar.addfile(member, BytesIO(data))
-    return sink.getvalue()
+                member.size = data.size
+                tar.addfile(member, pa.BufferReader(data))
 
 
 def samples(data: bytes) -> Iterator[tuple[str, dict[str, bytes]]]:
@@ -112,16 +118,15 @@ def _finite(value: float, kind: pa.DataType) -> float | None:
 
 
 def _members(
-    row: Row, same: Mapping[str, str | int], output: Output
-) -> Iterator[tuple[str, bytes]]:
-    source, edited = row["image"], row["edited"]
+    row: Row, views: Mapping[str, pa.Buffer], same: Mapping[str, str | int], output: Output
+) -> Iterator[tuple[str, pa.Buffer]]:
+    source, edited = views["image"], views["edited"]
     if output.source:
         yield SOURCE, source
-    yield MASK, row["mask"]
-    left = ("id", "image", "edited", "mask", "target_prompt")
-    values = {name: value for name, value in row.items() if name not in left}
-    formats = {"source_format": extension(source), "edited_format": extension(edited)}
+    yield MASK, views["mask"]
+    values = {name: value for name, value in row.items() if name not in ("id", "target_prompt")}
+    formats = {"source_format": told(source), "edited_format": told(edited)}
     said = json.dumps({**values, **formats, **same}, ensure_ascii=False, separators=(",", ":"))
-    yield JSON, said.encode()
-    yield TEXT, row["target_prompt"].encode()
+    yield JSON, pa.py_buffer(said.encode())
+    yield TEXT, pa.py_buffer(row["target_prompt"].encode())
     yield output.ending, edited

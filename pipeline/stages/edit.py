@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,31 +20,37 @@ from torch import Tensor
 from pipeline.config import RunConfig
 from pipeline.diffusion.diffedit import Edited, diffedit
 from pipeline.diffusion.noise import row_seed
+from pipeline.diffusion.region import Prior
 from pipeline.diffusion.settings import Settings, Target
 from pipeline.errors import RowError
-from pipeline.images.bucket import bucket, to_model
-from pipeline.images.decode import decode
+from pipeline.images.bucket import bucket, resized, to_tensor
+from pipeline.images.decode import decode, pixels
 from pipeline.images.encode import FRESH, encode_edited, encode_mask
 from pipeline.images.given import Given, read
 from pipeline.images.original import Original
 from pipeline.images.paste import paste_back
-from pipeline.images.picture import Picture, Plane
+from pipeline.images.picture import Picture, Pixels, Plane
 from pipeline.images.whole import tidy
-from pipeline.rows import ERROR, Spent, conform, result_schema
+from pipeline.metrics._pair import Pair
+from pipeline.rows import Spent
 from pipeline.section import build
+from pipeline.stages.explode import Outcome, Row, exploded
 from pipeline.stages.guard import as_row_error, guarded
-from pipeline.stages.plan import failed
+from pipeline.stages.room import Room
 from pipeline.stages.score import scored
 from pipeline.stages.turn import Turn
 
-Row = dict[str, Any]
-Outcome = Row | RowError
-"""The result columns of one planned edit, or why there are none."""
+Masks = tuple[bytes | None, bytes | None]
+"""Of the input: where to edit, and where never to."""
 
 BATCH = 64
 """Images edited together at most: every level of their inversions is held on the device."""
 TRAJECTORY_BYTES = 1 << 30
 """Of those levels, where that allows fewer images."""
+KEPT_PIXELS = 1 << 20
+"""A larger photo is decoded once more when its edits are put into it: a chunk may have many."""
+PIXELS_A_THREAD = 16 << 20
+"""Photos that are being decoded and encoded take 20 to 30 bytes a pixel."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +60,28 @@ class Job:
     index: int  # of its row in the table
     edits: Sequence[Row]
     data: bytes  # of the source's file
-    picture: Picture  # at the photo's own size
-    size: tuple[int, int]  # (width, height) that the model sees
+    masks: Masks
+    pixels: int
+    kept: Picture | None  # at the photo's own size; None: too large to be held meanwhile
+    seen: Pixels  # (h, w, 3) as the model sees it
+    prior: Prior
     seed: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) that the model sees."""
+        return self.seen.shape[1], self.seen.shape[0]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A job whose edits are being made into files."""
+
+    job: Job
+    picture: Picture  # at the photo's own size
+    original: Original
     given: Given
+    seen: Tensor  # (3, h, w) in [-1, 1]
 
 
 class Edit:
@@ -76,6 +99,7 @@ class Edit:
         self._model = build(config.model)
         self._settings = Settings.of(config.mask, config.edit)
         self._turn = Turn()
+        self._room = Room(PIXELS_A_THREAD * threads(config))
 
     @property
     def weights(self) -> str:
@@ -110,31 +134,34 @@ class Edit:
     def _job(self, index: int, row: Row) -> Job | RowError | None:
         if row["error_kind"] is not None or not row["edits"]:
             return None
+        count, masks = pixels(row["image"]), (row["input_mask"], row["input_protect"])
         try:
-            picture = decode(row["image"], self._config.input.max_pixels)
-            size = bucket(*picture.size, self._model.resolution, self._model.latent_multiple)
-            given = self._given(row, picture)
+            with self._room.taken(count):
+                picture = decode(row["image"], self._config.input.max_pixels)
+                size = bucket(*picture.size, self._model.resolution, self._model.latent_multiple)
+                seen = resized(picture.on_white(), size)
+                prior = self._given(masks, picture).prior(picture, size)
         except Exception as error:
             return as_row_error(error)
         seed = row_seed(self._config.run.seed, row["shard"], row["key"])
-        return Job(index, row["edits"], row["image"], picture, size, seed, given)
+        kept = picture if count <= KEPT_PIXELS else None
+        return Job(index, row["edits"], row["image"], masks, count, kept, seen, prior, seed)
 
-    def _given(self, row: Row, picture: Picture) -> Given:
-        masks, instead = (row["input_mask"], row["input_protect"]), self._config.mask.given
-        most = self._config.input.max_pixels
-        return read(*masks, picture.size, most, instead == "replace")
+    def _given(self, masks: Masks, picture: Picture) -> Given:
+        instead = self._config.mask.given == "replace"
+        return read(*masks, picture.size, self._config.input.max_pixels, instead)
 
     def _edit(
         self, jobs: Sequence[Job], pool: ThreadPoolExecutor, spent: Spent
     ) -> list[list[Outcome]]:
         """The outcomes of each job of one bucket, a list in the order of its edits."""
-        images = torch.stack(list(pool.map(_seen, jobs)))
+        images = torch.stack([to_tensor(job.seen) for job in jobs])
         sections = self._config.mask, self._config.invert, self._config.edit
         targets = [
             Target.of(i, edit, *sections) for i, job in enumerate(jobs) for edit in job.edits
         ]
         seeds = [job.seed for job in jobs]
-        priors = [job.given.prior(job.picture, job.size) for job in jobs]
+        priors = [job.prior for job in jobs]
         mend = tidy(self._config.mask.fill, self._config.mask.island)
         with self._turn.taken(spent):
             # The number is each thread's own: sums on another number of threads round otherwise,
@@ -144,24 +171,27 @@ class Edit:
         edits: list[list[tuple[Target, Edited]]] = [[] for _ in jobs]
         for target, edited in zip(targets, result.edits, strict=True):
             edits[target.image].append((target, edited))
-        return list(pool.map(self._finished, jobs, images, edits))
+        outcomes = pool.map(self._finished, jobs, images, edits)
+        del images, edits, edited, result  # a photo's are freed when it is finished
+        return list(outcomes)
 
     def _finished(
         self, job: Job, seen: Tensor, edits: Sequence[tuple[Target, Edited]]
     ) -> list[Outcome]:
         """One photo's outcomes, by one thread: what its edits share is made once and then freed."""
-        original = Original(job.data)
-        return [self._outcome(job, original, seen, *edit) for edit in edits]
+        with self._room.taken(job.pixels):
+            picture = job.kept or decode(job.data, self._config.input.max_pixels)
+            given = self._given(job.masks, picture)
+            photo = Photo(job, picture, Original(job.data), given, seen)
+            return [self._outcome(photo, *edit) for edit in edits]
 
-    def _outcome(
-        self, job: Job, original: Original, seen: Tensor, target: Target, edited: Edited
-    ) -> Outcome:
+    def _outcome(self, photo: Photo, target: Target, edited: Edited) -> Outcome:
         if edited.error:
             return edited.error
         try:
-            picture, mask = self._pasted(job, edited, seen)
-            picture, mask = job.given.limited(
-                job.picture, picture, mask, original, self._config.output.image_format
+            picture, mask = self._pasted(photo, edited)
+            picture, mask = photo.given.limited(
+                photo.picture, picture, mask, photo.original, self._config.output.image_format
             )
             state = edited.state if mask.any() else "empty"  # of what can be seen
             if state == "empty" and self._config.mask.on_empty == "dead":
@@ -172,45 +202,44 @@ class Edit:
                 "mask_strength": target.mask_strength,
                 "encoding_ratio": target.encoding_ratio,
                 "guidance_scale": target.guidance_scale,
-                "seed": job.seed,
+                "seed": photo.job.seed,
                 "width": picture.size[0],
                 "height": picture.size[1],
-                "mask_area": float((mask > 127).mean()),
+                "mask_area": np.count_nonzero(mask > 127) / mask.size,
                 "mask_state": state,
-                "mask_from": job.given.origin,
+                "mask_from": photo.given.origin,
                 "model": self._model.name,
                 "weights": self._model.weights,
-                **self._written(job, original, picture, mask),
+                **self._written(photo, picture, mask),
             }
         except Exception as error:
             return as_row_error(error)
 
-    def _written(self, job: Job, original: Original, picture: Picture, mask: Plane) -> Row:
+    def _written(self, photo: Photo, picture: Picture, mask: Plane) -> Row:
         """The files of an edit, and its scores."""
         wanted = self._config.output.image_format
-        everywhere = self._config.edit.paste_back == "none" and picture is not job.picture
-        exact = job.given.protected is not None
-        file = encode_edited(picture, mask, original, wanted, everywhere, exact)
-        shown = decode(file.data, mask.size) if file.encoding.startswith(FRESH) else picture
-        names = self._config.check.scores
-        scores = scored(names, job.picture, shown, mask, file.mask)
+        everywhere = self._config.edit.paste_back == "none" and picture is not photo.picture
+        exact = photo.given.protected is not None
+        file = encode_edited(picture, mask, photo.original, wanted, everywhere, exact)
+        fresh = file.encoding.startswith(FRESH)
+        shown = decode(file.data, mask.size) if fresh else picture
+        pair = Pair(photo.picture, shown, mask, file.mask, held=not (fresh or everywhere))
+        scores = scored(self._config.check.scores, pair)
         files = {"edited": file.data, "encoding": file.encoding, "mask": encode_mask(file.mask)}
         return files | scores
 
-    def _pasted(self, job: Job, edited: Edited, seen: Tensor) -> tuple[Picture, Plane]:
+    def _pasted(self, photo: Photo, edited: Edited) -> tuple[Picture, Plane]:
         """The edited picture and its mask, (H, W) uint8, of the photo's own size."""
-        rgb, alpha = job.picture.rgb, job.picture.alpha
+        rgb, alpha = photo.picture.rgb, photo.picture.alpha
         if edited.image is None:
             mask = np.full(rgb.shape[:2], 255 if edited.state == "full" else 0, np.uint8)
-            return job.picture, mask if alpha is None else np.where(alpha > 0, mask, np.uint8(0))
+            return photo.picture, mask if alpha is None else np.where(alpha > 0, mask, np.uint8(0))
         how = self._config.edit
-        outline = job.given.outline(edited.outline)
-        rgb, mask = paste_back(rgb, edited.image, outline, how.paste_back, how.feather, alpha, seen)
+        outline = photo.given.outline(edited.outline)
+        rgb, mask = paste_back(
+            rgb, edited.image, outline, how.paste_back, how.feather, alpha, photo.seen
+        )
         return Picture(rgb, alpha), mask
-
-
-def _seen(job: Job) -> Tensor:
-    return to_model(job.picture.on_white(), job.size)
 
 
 def threads(config: RunConfig) -> int:
@@ -231,39 +260,3 @@ def _by_size(jobs: Sequence[Job], most: Callable[[tuple[int, int]], int]) -> lis
 
 def _each(job: Job, outcome: list[Outcome] | RowError) -> list[Outcome]:
     return [outcome] * len(job.edits) if isinstance(outcome, RowError) else outcome
-
-
-def exploded(
-    table: pa.Table,
-    rows: Sequence[Row],
-    outcomes: dict[int, list[Outcome]],
-    scores: Sequence[str] = (),
-) -> pa.Table:
-    """One row a planned edit; an image that failed or passed before keeps its one row."""
-    taken: list[int] = []
-    filled: list[Row] = []
-    for index, row in enumerate(rows):
-        results = [
-            {**_named(edit), **_columns(outcome)}
-            for edit, outcome in zip(row["edits"], outcomes.get(index, ()), strict=True)
-        ]
-        filled += results or [{name: row[name] for name in ERROR.names}]
-        taken += [index] * max(1, len(results))
-    kept = table.drop_columns(["edits", *ERROR.names])
-    # Slices share the source's bytes, however many edits an image has; `take` would repeat them
-    # in one array, and an array of binary values ends at 2 GiB.
-    exploded = pa.concat_tables([kept.slice(index, 1) for index in taken])
-    schema = result_schema(scores)
-    for field in schema:
-        if field.name not in exploded.column_names:
-            values = [row.get(field.name) for row in filled]
-            exploded = exploded.append_column(field, pa.array(values, field.type))
-    return conform(exploded, schema)
-
-
-def _named(edit: Row) -> Row:
-    return {("edit" if name == "name" else name): value for name, value in edit.items()}
-
-
-def _columns(outcome: Outcome) -> Row:
-    return failed("edit", outcome) if isinstance(outcome, RowError) else outcome

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pipeline.config import RunConfig
 from pipeline.errors import RowError
 from pipeline.rows import ERROR, PLAN_SCHEMA, conform, result_schema
-from pipeline.stages.edit import exploded
+from pipeline.stages.explode import exploded
 from pipeline.stages.plan import FILLED, failed
 
 

@@ -8,20 +8,13 @@ from importlib import import_module
 from typing import Any
 
 from pipeline.errors import RowError
-from pipeline.images.picture import Picture, Plane
 from pipeline.metrics._pair import Pair
 from pipeline.stages.guard import as_row_error
 from pipeline.stages.plan import failed
 
 
-def scored(
-    names: Sequence[str], source: Picture, edited: Picture, mask: Plane, may_differ: Plane
-) -> dict[str, Any]:
-    """A column `score_<name>` for each of `names`; a score that cannot be taken fails the row.
-
-    `mask` is the edit's, `may_differ` that of the file: what is outside of it is background.
-    """
-    pair = Pair(source, edited, mask, may_differ)
+def scored(names: Sequence[str], pair: Pair) -> dict[str, Any]:
+    """A column `score_<name>` for each of `names`; a score that cannot be taken fails the row."""
     try:
         modules = {name: import_module(f"pipeline.metrics.{name}") for name in names}
         return {f"score_{name}": _finite(name, m.score(pair)) for name, m in modules.items()}

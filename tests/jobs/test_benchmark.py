@@ -1,4 +1,4 @@
-"""`jobs/benchmark.py engine` and `startup` at the smallest size: counts, and ratios of them."""
+"""`jobs.benchmark engine` and `startup` at the smallest size: counts, and ratios of them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-JOBS = Path(__file__).parents[2] / "jobs"
+from jobs.benchmark.__main__ import app
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    monkeypatch.syspath_prepend(str(JOBS))
-    import benchmark
-
+def run(tmp_path: Path) -> Any:
     def call(*arguments: str) -> Any:
         file = tmp_path / "made" / "report.json"
-        result = CliRunner().invoke(
-            benchmark.app, [*arguments, "--device", "cpu", "--json", str(file)]
-        )
+        result = CliRunner().invoke(app, [*arguments, "--device", "cpu", "--json", str(file)])
         assert result.exit_code == 0, result.output
         return json.loads(file.read_text())
 
@@ -49,16 +44,17 @@ def test_engine_counts_both_sides_at_equal_settings(run: Any, tiny_model: Path) 
 def test_engine_leaves_out_what_does_not_fit(
     run: Any, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import benchmark_engine
     import torch
+
+    from jobs.benchmark import engine
 
     def small(reference: Any, pictures: Any, steps: int) -> Any:
         if len(pictures) > 1:
             raise torch.OutOfMemoryError
         return edit(reference, pictures, steps)
 
-    edit = benchmark_engine.reference_edit
-    monkeypatch.setattr(benchmark_engine, "reference_edit", small)
+    edit = engine.reference_edit
+    monkeypatch.setattr(engine, "reference_edit", small)
     report = run(
         *("engine", "--model", str(tiny_model), "--steps", "2", "--images", "1"),
         *("--rounds", "1", "--batches", "1,2"),
@@ -81,11 +77,10 @@ def test_the_architecture_is_stable_diffusion_1_5(monkeypatch: pytest.MonkeyPatc
     """Its published size; made without memory for it."""
     import torch
 
-    monkeypatch.syspath_prepend(str(JOBS))
-    import benchmark_arch
+    from jobs.benchmark import arch
 
     with torch.device("meta"):
-        unet, vae = benchmark_arch._unet(320, 768), benchmark_arch._vae(320)
+        unet, vae = arch._unet(320, 768), arch._vae(320)
     assert sum(p.numel() for p in unet.parameters()) == 859_520_964
     assert sum(p.numel() for p in vae.parameters()) == 83_653_863
 

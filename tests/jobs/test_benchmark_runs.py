@@ -1,4 +1,4 @@
-"""The modes of `jobs/benchmark.py` that run the pipeline, at their smallest: counts, no times."""
+"""The modes of `jobs.benchmark` that run the pipeline, at their smallest: counts, no times."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-JOBS = Path(__file__).parents[2] / "jobs"
+from jobs.benchmark.__main__ import app
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    monkeypatch.syspath_prepend(str(JOBS))
-    import benchmark
-
+def run(tmp_path: Path) -> Any:
     def call(*arguments: str) -> Any:
         file = tmp_path / "report.json"
-        result = CliRunner().invoke(benchmark.app, [*arguments, "--json", str(file)])
+        result = CliRunner().invoke(app, [*arguments, "--json", str(file)])
         assert result.exit_code == 0, result.output
         return json.loads(file.read_text())
 
@@ -65,13 +62,10 @@ def test_resume_tells_the_size_of_the_state(run: Any) -> None:
     assert figures["chunks"] == 4 * 32
 
 
-def test_help_names_every_mode(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(JOBS))
-    import benchmark
-
-    said = CliRunner().invoke(benchmark.app, ["--help"]).output
+def test_help_names_every_mode() -> None:
+    said = CliRunner().invoke(app, ["--help"]).output
     for mode in ("engine", "passes", "startup", "pipeline", "io", "scaling", "memory", "resume"):
-        assert f"benchmark.py {mode}" in said
+        assert f"jobs.benchmark {mode}" in said
 
 
 def test_photos_tells_each_step_and_the_floor(run: Any) -> None:

@@ -14,7 +14,7 @@ from pipeline.engine.todo import read
 from pipeline.rows import PLAN_SCHEMA, Spent
 from pipeline.section import build
 from pipeline.stages import Check, Edit, Plan
-from pipeline.stages.edit import exploded as _exploded
+from pipeline.stages.explode import exploded as _exploded
 from tests.datasets import catalogue, settings
 
 

@@ -97,7 +97,7 @@ _POISONS: dict[str, tuple[str, Act]] = {
     "write": (
         "pipeline.sinks.parquet",
         lambda module: _before(
-            module, "encode_edits", lambda edits, _: _die(*edits["image"].to_pylist())
+            module, "write_edits", lambda edits, *_: _die(*edits["image"].to_pylist())
         ),
     ),
 }

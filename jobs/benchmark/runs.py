@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmark_standin import Config as StandIn
 from PIL import Image
 
+from jobs.benchmark.standin import Config as StandIn
 from pipeline.config import RunConfig, parse
 from pipeline.demo.scenes import Scene
 from pipeline.engine.run import run

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from jobs.benchmark_resume import simulate
+from jobs.benchmark.resume import simulate
 
 
 def test_the_state_of_a_large_run_is_a_few_bytes_a_chunk() -> None:

@@ -2,15 +2,16 @@
 writes the same as JSON. Ratios are what to read: they hold on a slow or shared machine.
 
 \b
-python jobs/benchmark.py engine     DiffEdit here against diffusers' own pipeline
-python jobs/benchmark.py passes     the network's rows a second by how many a pass holds
-python jobs/benchmark.py startup    from a new process to the first edit
-python jobs/benchmark.py pipeline   a whole run on Ray against the bare engine
-python jobs/benchmark.py io         reading and writing against img2dataset and webdataset
-python jobs/benchmark.py scaling    1, 2, 4, 8 actors whose device is a fixed sleep
-python jobs/benchmark.py memory     the memory of a run on N images and on 4 N
-python jobs/benchmark.py photos     CPU and bytes of a large JPEG's edits, outside of the model
-python jobs/benchmark.py resume     the state of a run of 400 million rows
+python -m jobs.benchmark engine     DiffEdit here against diffusers' own pipeline
+python -m jobs.benchmark passes     the network's rows a second by how many a pass holds
+python -m jobs.benchmark startup    from a new process to the first edit
+python -m jobs.benchmark pipeline   a whole run on Ray against the bare engine
+python -m jobs.benchmark io         reading and writing against img2dataset and webdataset
+python -m jobs.benchmark scaling    1, 2, 4, 8 actors whose device is a fixed sleep
+python -m jobs.benchmark memory     the memory of a run on N images and on 4 N
+python -m jobs.benchmark photos     CPU and bytes of a large JPEG's edits, outside of the model
+python -m jobs.benchmark photo-runs whole runs on large JPEGs: CPU, memory and bytes
+python -m jobs.benchmark resume     the state of a run of 400 million rows
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from benchmark_table import show
+
+from jobs.benchmark.table import show
 
 app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode=None, no_args_is_help=True)
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the results here too.")]
@@ -47,11 +49,11 @@ def engine(
     json_file: JsonFile = None,
 ) -> None:
     """Seconds and evaluations an edit, the reference's and ours, at equal settings."""
-    import benchmark_engine
+    from jobs.benchmark import engine as mode
 
-    made = benchmark_engine.load(model, arch, width, device, dtype, compile)
+    made = mode.load(model, arch, width, device, dtype, compile)
     sizes = sorted({1, *_numbers(batches)})
-    show(benchmark_engine.compare(made, images, steps, rounds, sizes), json_file)
+    show(mode.compare(made, images, steps, rounds, sizes), json_file)
 
 
 @app.command()
@@ -64,10 +66,10 @@ def passes(
     json_file: JsonFile = None,
 ) -> None:
     """Rows a second of the network, by how many rows a pass holds (model.micro_batch)."""
-    import benchmark_engine
+    from jobs.benchmark import engine as mode
 
-    made = benchmark_engine.load(model, "", 320, device, dtype, compile)
-    show(benchmark_engine.passes(made, _numbers(rows)), json_file)
+    made = mode.load(model, "", 320, device, dtype, compile)
+    show(mode.passes(made, _numbers(rows)), json_file)
 
 
 @app.command()
@@ -78,9 +80,9 @@ def startup(
     json_file: JsonFile = None,
 ) -> None:
     """Seconds to import, to load the model, and to the first edit, in a process of its own."""
-    import benchmark_engine
+    from jobs.benchmark import engine as mode
 
-    show(benchmark_engine.startup(model, device, compile), json_file)
+    show(mode.startup(model, device, compile), json_file)
 
 
 @app.command()
@@ -92,9 +94,9 @@ def pipeline(
     json_file: JsonFile = None,
 ) -> None:
     """Images a second of a whole run on Ray, and of the engine alone on the same chunks."""
-    import benchmark_pipeline
+    from jobs.benchmark import pipeline as mode
 
-    show(benchmark_pipeline.measure(images, chunk_rows, model, steps), json_file)
+    show(mode.measure(images, chunk_rows, model, steps), json_file)
 
 
 @app.command()
@@ -105,9 +107,9 @@ def io(
     json_file: JsonFile = None,
 ) -> None:
     """Rows a second and core without a model: read, an edit that changes nothing, write."""
-    import benchmark_io
+    from jobs.benchmark import read_write
 
-    show(benchmark_io.measure(images, side, img2dataset), json_file)
+    show(read_write.measure(images, side, img2dataset), json_file)
 
 
 @app.command()
@@ -119,9 +121,9 @@ def scaling(
     json_file: JsonFile = None,
 ) -> None:
     """Images a second of several actors that sleep, against as many times one actor's."""
-    import benchmark_scaling
+    from jobs.benchmark import scaling as mode
 
-    show(benchmark_scaling.measure(_numbers(actors), nap, chunk_rows, chunks), json_file)
+    show(mode.measure(_numbers(actors), nap, chunk_rows, chunks), json_file)
 
 
 @app.command()
@@ -132,9 +134,9 @@ def memory(
     json_file: JsonFile = None,
 ) -> None:
     """Peak memory of all processes of a run on N pictures and on 4 N."""
-    import benchmark_memory
+    from jobs.benchmark import memory as mode
 
-    show(benchmark_memory.measure(images, side, chunk_rows), json_file)
+    show(mode.measure(images, side, chunk_rows), json_file)
 
 
 @app.command()
@@ -145,9 +147,23 @@ def photos(
     json_file: JsonFile = None,
 ) -> None:
     """CPU seconds an edit by step outside of the model, and bytes written over the source's."""
-    import benchmark_photos
+    from jobs.benchmark import photos as mode
 
-    show(benchmark_photos.measure(_numbers(sides), targets, rounds), json_file)
+    show(mode.measure(_numbers(sides), targets, rounds), json_file)
+
+
+@app.command()
+def photo_runs(
+    sides: Annotated[str, typer.Option(help="Of square photos; 0: 500 of mixed sizes.")] = "3000",
+    images: Annotated[int, typer.Option(help="Photos a run.", min=1)] = 16,
+    targets: Annotated[int, typer.Option(help="Edits of a photo.", min=1)] = 8,
+    cpus: Annotated[int, typer.Option(help="CPUs of the actor.", min=1)] = 2,
+    json_file: JsonFile = None,
+) -> None:
+    """CPU seconds, peak memory and bytes an edit of whole runs, less those on tiny photos."""
+    from jobs.benchmark import photo_runs as mode
+
+    show(mode.measure(_numbers(sides), images, targets, cpus), json_file)
 
 
 @app.command()
@@ -159,9 +175,9 @@ def resume(
     json_file: JsonFile = None,
 ) -> None:
     """The size of the commit state of a very large run, and the time to load and filter it."""
-    import benchmark_resume
+    from jobs.benchmark import resume as mode
 
-    show(benchmark_resume.measure(rows, shards, chunk_rows, committed), json_file)
+    show(mode.measure(rows, shards, chunk_rows, committed), json_file)
 
 
 @app.command()

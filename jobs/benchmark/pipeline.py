@@ -12,8 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmark_runs import Committed, committed, go
-
+from jobs.benchmark.runs import Committed, committed, go
 from pipeline.config import RunConfig, parse
 from pipeline.demo.make_data import make_data
 

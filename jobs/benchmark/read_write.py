@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import webdataset
-from benchmark_runs import drawn, go, shards, stand_in
-from benchmark_standin import Config as StandIn
 from pyroaring import BitMap
 
+from jobs.benchmark.runs import drawn, go, shards, stand_in
+from jobs.benchmark.standin import Config as StandIn
 from pipeline.engine.todo import read
 from pipeline.section import build
 

@@ -1,6 +1,6 @@
 """A model whose device is a nap: each image takes a fixed time and no CPU. Knows no benchmark.
 
-It finds nothing to edit, so every picture comes out as it went in: decoded, pasted back, encoded.
+`Nap` finds nothing to edit, so every picture comes out as it went in. `Painter` finds a disc of 30 % and makes it blue.
 """
 
 from __future__ import annotations
@@ -17,12 +17,18 @@ from pipeline.diffusion.batching import MicroBatch
 from pipeline.models import stable_diffusion
 
 FACTOR = 8
+DISC = 0.62
+"""Radius, in halves of a side."""
 
 
 class Config(stable_diffusion.Config):
-    """`seconds` an image; where `meet` is a folder, loading ends when `actors` models are there."""
+    """`seconds` an image; whether it paints.
+
+    Where `meet` is a folder, loading ends when `actors` models are there.
+    """
 
     seconds: float = 0.0
+    paints: bool = False
     meet: str = ""
     actors: int = 1
 
@@ -35,7 +41,7 @@ def build(config: Config) -> Nap:
         while len(list(folder.iterdir())) < config.actors:
             time.sleep(0.05)
         # Who came last is what the benchmark's clock starts at.
-    return Nap(config.seconds)
+    return Painter(config.seconds) if config.paints else Nap(config.seconds)
 
 
 def check(config: Config) -> None:
@@ -75,3 +81,22 @@ class Nap:
 
     def decode(self, x_BCHW: Tensor) -> Tensor:
         raise AssertionError("nothing is edited, so nothing is decoded")
+
+
+class Painter(Nap):
+    """Texts make a difference in a disc alone, and what is decoded is blue."""
+
+    resolution = 512
+
+    def eps(self, x_BCHW: Tensor, t_B: Tensor, cond: dict[str, Tensor]) -> Tensor:
+        axes = (torch.linspace(-1, 1, side) for side in x_BCHW.shape[2:])
+        disc = torch.hypot(*torch.meshgrid(*axes, indexing="ij")) < DISC
+        return disc * cond["text"][..., None, None] + torch.zeros_like(x_BCHW)
+
+    def text(self, prompts: Sequence[str]) -> dict[str, Tensor]:
+        return {"text": torch.tensor([[float(len(prompt) % 7)] for prompt in prompts])}
+
+    def decode(self, x_BCHW: Tensor) -> Tensor:
+        rows, _, height, width = x_BCHW.shape
+        shade = torch.linspace(-0.6, 0.2, width * FACTOR).expand(rows, height * FACTOR, -1)
+        return torch.stack([shade, shade, shade + 0.7], dim=1)

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmark_arch import random_stable_diffusion
 from diffusers import DDIMInverseScheduler, DDIMScheduler, StableDiffusionDiffEditPipeline
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from jobs.benchmark.arch import random_stable_diffusion
 from pipeline.diffusion.batching import Cost
 from pipeline.diffusion.diffedit import diffedit
 from pipeline.diffusion.settings import Settings, Target
@@ -233,15 +233,13 @@ def passes(model: Any, sizes: Sequence[int]) -> dict[str, Any]:
 def startup(model: str, device: str, compile: bool) -> dict[str, Any]:
     """Seconds of each part of a new process, up to its first edit at few steps."""
     start = time.perf_counter()
-    code = (
-        f"import benchmark_engine as b; b.first_edit({model!r}, {device!r}, {compile}, {start!r})"
-    )
-    here = str(Path(__file__).parent)
+    call = f"first_edit({model!r}, {device!r}, {compile}, {start!r})"
     done = subprocess.run(  # noqa: S603 (our own code)
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {here!r}); {code}"],
+        [sys.executable, "-c", f"from jobs.benchmark.engine import first_edit; {call}"],
         check=True,
         capture_output=True,
         text=True,
+        cwd=Path(__file__).parents[2],
     )
     rows: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     return {"rows": rows, "total s": rows[-1]["since start s"]}

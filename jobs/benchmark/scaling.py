@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark_runs import committed, drawn, go, shards, stand_in
-from benchmark_standin import Config as StandIn
-
+from jobs.benchmark.runs import committed, drawn, go, shards, stand_in
+from jobs.benchmark.standin import Config as StandIn
 from pipeline.config import RunConfig
 from pipeline.engine.cluster import connected
 

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from benchmark_runs import go, noise, shards, stand_in
-from benchmark_standin import Config as StandIn
+
+from jobs.benchmark.runs import go, noise, shards, stand_in
+from jobs.benchmark.standin import Config as StandIn
 
 EVERY = 0.2
 """Seconds between two looks."""
@@ -31,10 +32,18 @@ class Peaks:
         self.largest = 0.0
         self.store = 0.0
         self.processes = 0
+        self._cpu: dict[int, float] = {}  # of each process, as it was last seen
+
+    @property
+    def cpu(self) -> float:
+        """CPU seconds of all processes so far."""
+        return sum(self._cpu.values())
 
     def look(self) -> None:
         """Looks once."""
-        statuses = [_status(pid) for pid in descendants(os.getpid())]
+        pids = descendants(os.getpid())
+        self._cpu |= {pid: max(_cpu(pid), self._cpu.get(pid, 0.0)) for pid in pids}
+        statuses = [_status(pid) for pid in pids]
         private = [s.get("RssAnon", 0) / 1024 for s in statuses]
         self.private, self.largest = max(self.private, sum(private)), max(self.largest, *private)
         self.store = max(self.store, _store() / 2**20)
@@ -69,6 +78,7 @@ def watched() -> Iterator[Peaks]:
     finally:
         done.set()
         thread.join()
+        peaks.look()
 
 
 def descendants(root: int) -> list[int]:
@@ -102,6 +112,15 @@ def _status(pid: int) -> dict[str, float]:
     values = (line.split() for line in lines)
     wanted = ("PPid:", "RssAnon:")
     return {v[0].rstrip(":"): float(v[1]) for v in values if v and v[0] in wanted}
+
+
+def _cpu(pid: int) -> float:
+    """Seconds of a process, 0 where it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _row(folder: Path, images: int, side: int, chunk_rows: int) -> dict[str, Any]:
