@@ -1,6 +1,7 @@
 """A model whose device is a nap: each image takes a fixed time and no CPU. Knows no benchmark.
 
-`Nap` finds nothing to edit, so every picture comes out as it went in. `Painter` finds a disc of 30 % and makes it blue.
+`Nap` finds nothing to edit, so every picture comes out as it went in. `Painter` finds a disc of
+30 % and makes it blue.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from pipeline.images import exif, jpeg
 from pipeline.images.original import Original
 from pipeline.images.picture import Picture, Plane
 from pipeline.images.splice import REACH, CannotCopy
+from pipeline.images.turned import UPRIGHT, shown, stored
 
 ImageFormat = Literal["source", "jpeg", "png", "webp"]
 
@@ -98,10 +99,11 @@ def narrowed(mask: Plane, protected: NDArray[np.bool_], original: Original, want
         blocks = original.blocks
     except CannotCopy:
         return free
-    around = blocks.touched(_widened(protected, REACH))
+    lying = stored(_widened(protected, REACH), original.orientation)
     down, across = blocks.unit
-    shown = around.repeat(down, axis=0).repeat(across, axis=1)[: mask.shape[0], : mask.shape[1]]
-    return np.where(shown, np.uint8(0), mask)
+    around = blocks.touched(lying).repeat(down, axis=0).repeat(across, axis=1)
+    near = shown(around[: lying.shape[0], : lying.shape[1]], original.orientation)
+    return np.where(near, np.uint8(0), mask)
 
 
 def _widened(region: NDArray[np.bool_], pixels: int) -> Plane:
@@ -123,7 +125,7 @@ def _fresh(picture: Picture, mask: Plane, original: Original, why: str) -> Encod
     """A JPEG coded anew, in sRGB on white, with the tables of the original if it has any."""
     out = io.BytesIO()
     Image.fromarray(picture.on_white()).save(out, "JPEG", **(original.tables or _TABLES))
-    kept = [] if original.says_adobe_rgb else _exif(original)
+    kept = [] if original.says_adobe_rgb else _exif(original, UPRIGHT)
     return Encoded(_marked(out.getvalue(), kept), mask, f"{FRESH}: {why}")
 
 
@@ -151,21 +153,22 @@ def _lossless(picture: Picture, wanted: str) -> bytes:
 
 
 def _copied(picture: Picture, mask: Plane, original: Original) -> Encoded:
-    blocks = original.blocks
-    touched = blocks.touched(mask)
+    """Stored as the original is: turning its blocks would round other pixels than its own."""
+    blocks, orientation = original.blocks, original.orientation
+    rgb, inside = (stored(pixels, orientation) for pixels in (picture.rgb, mask))
+    touched = blocks.touched(inside)
     extra = [whole for marker, _, whole in original.extra if marker != _APP1]
-    file = blocks.with_units(picture.rgb, touched, original.own_colours)
-    data = _marked(file, [*_exif(original), *extra])
-    return Encoded(data, blocks.may_differ(touched, mask.shape), COPIED)
+    file = blocks.with_units(rgb, touched, original.own_colours)
+    data = _marked(file, [*_exif(original, orientation), *extra])
+    return Encoded(data, shown(blocks.may_differ(touched, inside.shape), orientation), COPIED)
 
 
 _APP1 = 0xE1
 
 
-def _exif(original: Original) -> list[bytes]:
-    blocks = [payload for _, payload, _ in original.extra if payload.startswith(exif.HEAD)]
-    sound = exif.upright(blocks[0]) if len(blocks) == 1 else None
-    return [jpeg.segment(_APP1, sound)] if sound else []
+def _exif(original: Original, orientation: int) -> list[bytes]:
+    blocks = [exif.kept(block, orientation) for block in original.exif]
+    return [jpeg.segment(_APP1, block) for block in blocks if block]
 
 
 def _marked(data: bytes, extra: list[bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""A picture's EXIF block for its edit: upright, and without the old picture's thumbnail. Knows no
+"""A picture's EXIF block for its edit: its orientation, and no thumbnail of the old picture. Knows no
 pixel. (CIPA DC-008: a TIFF header, then directories of 12-byte entries.)
 """
 
@@ -7,23 +7,36 @@ from __future__ import annotations
 import struct
 
 HEAD = b"Exif\0\0"
+_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 _ORIENTATION, _THUMBNAIL, _LENGTH = 0x0112, 0x0201, 0x0202
 
 
-def upright(block: bytes) -> bytes | None:
-    """`block`, which begins with `HEAD`, with the orientation 1 and no thumbnail; all else stays.
+def orientation(block: bytes) -> int | None:
+    """What `block`, which begins with `HEAD`, says; None where it says nothing or is not sound."""
+    order = _ORDERS.get(block[len(HEAD) : len(HEAD) + 4])
+    if kept(block, 1) is None or order is None:
+        return None
+    body = bytearray(block[len(HEAD) :])
+    entries, _ = _directory(body, struct.unpack_from(order + "I", body, 4)[0], order)
+    if _ORIENTATION not in entries:
+        return None
+    return int(struct.unpack_from(order + "H", body, entries[_ORIENTATION])[0])
+
+
+def kept(block: bytes, orientation: int) -> bytes | None:
+    """`block`, which begins with `HEAD`, with this orientation and no thumbnail; all else stays.
 
     None where it is not a sound block.
     """
     body = bytearray(block[len(HEAD) :])
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(bytes(body[:4]))
+    order = _ORDERS.get(bytes(body[:4]))
     if order is None:
         return None
     try:
         (first,) = struct.unpack_from(order + "I", body, 4)
         entries, then = _directory(body, first, order)
         if _ORIENTATION in entries:
-            struct.pack_into(order + "HH", body, entries[_ORIENTATION], 1, 0)
+            struct.pack_into(order + "HH", body, entries[_ORIENTATION], orientation, 0)
         body = _without_thumbnail(body, then, order)
     except struct.error:
         return None

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, JpegImagePlugin
 
-from pipeline.images import jpeg
+from pipeline.images import exif, jpeg
 from pipeline.images.picture import Pixels
 from pipeline.images.profile import declared, from_srgb, is_srgb, says_adobe_rgb
 from pipeline.images.splice import Blocks, CannotCopy
+from pipeline.images.turned import UPRIGHT
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,26 @@ class Original:
 
     @cached_property
     def blocks(self) -> Blocks:
-        """Its coefficients. Raises CannotCopy where they cannot be used for the upright picture."""
+        """Its coefficients, in the file's own orientation. Raises CannotCopy."""
         if self.format != "jpeg":
             raise CannotCopy("the source is no JPEG")
         if not jpeg.ended(self.data):
             raise CannotCopy("the source lacks its end")
-        if self._header.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9):
-            raise CannotCopy("the source is stored turned")
+        if self.orientation not in (UPRIGHT, *map(exif.orientation, self.exif)):
+            raise CannotCopy("the source is stored turned, and its EXIF cannot be kept")
         return Blocks.of(self.data)
+
+    @cached_property
+    def orientation(self) -> int:
+        """How its pixels are stored, 1 (upright) to 8."""
+        told = self._header.getexif().get(ExifTags.Base.Orientation, UPRIGHT)
+        return told if told in range(1, 9) else UPRIGHT
+
+    @property
+    def exif(self) -> list[bytes]:
+        """Its EXIF block, if it has one, and only one."""
+        blocks = [payload for _, payload, _ in self.extra if payload.startswith(exif.HEAD)]
+        return blocks if len(blocks) == 1 else []
 
     @cached_property
     def profile(self) -> bytes | None:

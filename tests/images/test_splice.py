@@ -21,6 +21,7 @@ from pipeline.images.encode import Encoded, encode_edited
 from pipeline.images.original import Original
 from pipeline.images.picture import Picture
 from pipeline.images.profile import D65, SRGB, matrix_profile
+from pipeline.images.turned import shown
 from tests.images.files import encoded, segment, with_segments
 from tests.images.test_encode import assert_marked
 from tests.images.test_profile import P3, exif, with_tags
@@ -244,15 +245,39 @@ def test_grey_and_inks_are_coded_anew() -> None:
     assert "RGB" in cannot(encoded(image, "JPEG", keep_rgb=True))[1].encoding
 
 
-@pytest.mark.parametrize("orientation", [3, 6])
-def test_a_photo_that_is_stored_turned_comes_out_upright(orientation: int) -> None:
+def turned(orientation: int) -> Image.Exif:
     tags = Image.Exif()
     tags[0x0112] = orientation
     tags[0x010F] = "Ace"
-    _, file = cannot(photo(exif=tags))
-    assert "turned" in file.encoding
+    return tags
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+@pytest.mark.parametrize("options", KINDS[:3])
+def test_a_photo_that_is_stored_turned_stays_so_and_keeps_its_background(
+    orientation: int, options: dict[str, Any]
+) -> None:
+    data = photo((193, 145), exif=turned(orientation), **options)
+    size = decode(data, LIMIT).size
+    source, wanted, file = edited(data, disc(size, (60, 50), 25))
+    assert file.encoding == "copied" and file.mask.shape == size[::-1]
+    assert (file.mask > 0).mean() < 0.5
+    outside, found = file.mask == 0, decode(file.data, LIMIT).rgb
+    assert np.array_equal(found[outside], source.rgb[outside])
+    assert np.abs(found.astype(int) - wanted.rgb)[~outside].mean() < 8
+    theirs = [shown(jpeglibs(one), orientation) for one in (data, file.data)]
+    assert np.array_equal(theirs[0][outside], theirs[1][outside])
     again = Image.open(io.BytesIO(file.data)).getexif()
-    assert again[0x0112] == 1 and again[0x010F] == "Ace"
+    assert again[0x0112] == orientation and again[0x010F] == "Ace"
+
+
+def test_a_photo_whose_exif_cannot_be_kept_comes_out_upright() -> None:
+    xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    _, file = cannot(photo(xmp=xmp))
+    assert "turned" in file.encoding
+    assert Image.open(io.BytesIO(file.data)).getexif().get(0x0112, 1) == 1
+    two = segment(0xE1, b"Exif\0\0" + turned(6).tobytes().removeprefix(b"Exif\0\0"))
+    assert "turned" in cannot(with_segments(photo(), two, two))[1].encoding
 
 
 def test_a_whole_new_picture_is_coded_anew() -> None:
