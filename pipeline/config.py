@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pkgutil
 from collections.abc import Sequence
 from importlib import import_module
@@ -250,6 +251,11 @@ class Run(Section):
     max_dead_share: Share = Field(0.5, description="Stop (exit 3) above this share of dead.")
     address: str | None = Field(None, description="Ray cluster to join; unset: RAY_ADDRESS or own.")
     object_store_gb: float = Field(0.5, gt=0, description="Of a Ray started by this run.")
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of one actor: for its model, and as many for reading and writing pictures."""
+        return max(1, round(self.cpus_per_actor or (os.cpu_count() or 1) / self.actors[1]))
 
 
 class RunConfig(Section):

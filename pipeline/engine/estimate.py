@@ -10,6 +10,7 @@ from statistics import fmean, pstdev
 
 from pipeline.config import RunConfig
 from pipeline.diffusion.settings import Settings, Target, expected_evaluations
+from pipeline.engine.codec import told
 from pipeline.engine.outlook import outlook
 from pipeline.engine.todo import Todo, filling
 from pipeline.errors import RowError
@@ -41,6 +42,7 @@ class Estimate:
     evaluations: int
     exact: bool
     samples: Sequence[PlannedEdit]
+    cpus: str  # what the photos cost a CPU, see `codec`
     passed_over: PassedOver  # files; those inside of shards as far as they were looked at
 
     def facts(self) -> list[tuple[str, str]]:
@@ -55,6 +57,7 @@ class Estimate:
             ("passed (nothing to edit)", f"{about}{self.passed:,}"),
             ("dead letters foreseen", f"{about}{self.dead:,}"),
             ("UNet evaluations", f"{about}{self.evaluations:,} ({per_image:.0f} an image)"),
+            ("CPUs for photos", self.cpus),
         ]
 
 
@@ -71,6 +74,8 @@ def estimate(config: RunConfig) -> Estimate:
     rows = _rows_left(looks, left, config)
     plans = [_plan(member, rule) for member in members]
     edits = [plan for plan in plans if isinstance(plan, list)]
+    planned = zip(members, plans, strict=True)
+    photos = [m.image for m, plan in planned if m.image and isinstance(plan, list) and plan]
     scale = rows / max(1, len(members))
     return Estimate(
         shards=len(left),
@@ -92,6 +97,7 @@ def estimate(config: RunConfig) -> Estimate:
         and all(look.whole for look in looks.values())
         and not any(len(done) for _, done in left),
         samples=[edit for plan in edits for edit in plan][:5],
+        cpus=told(photos, config) if photos else "none: nothing is edited",
         passed_over=_passed_over(listing.passed, members),
     )
 

@@ -1,5 +1,5 @@
-"""A picture's EXIF block for its edit: its orientation, and no thumbnail of the old picture. Knows no
-pixel. (CIPA DC-008: a TIFF header, then directories of 12-byte entries.)
+"""A picture's EXIF block for its edit: its orientation, and no thumbnail of the old picture. Knows
+no pixel. (CIPA DC-008: a TIFF header, then directories of 12-byte entries.)
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ device that holds the model, put back into the photo's own pixels, and encoded a
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -95,11 +94,11 @@ class Edit:
     def __init__(self, config: RunConfig) -> None:
         self._config = config
         # A compiled network is one for this number of threads.
-        torch.set_num_threads(threads(config))
+        torch.set_num_threads(config.run.threads)
         self._model = build(config.model)
         self._settings = Settings.of(config.mask, config.edit)
         self._turn = Turn()
-        self._room = Room(PIXELS_A_THREAD * threads(config))
+        self._room = Room(PIXELS_A_THREAD * config.run.threads)
 
     @property
     def weights(self) -> str:
@@ -110,7 +109,7 @@ class Edit:
         rows = table.to_pylist()
         outcomes: dict[int, list[Outcome]] = {}
         spent = Spent()
-        with ThreadPoolExecutor(threads(self._config)) as pool:
+        with ThreadPoolExecutor(self._config.run.threads) as pool:
             jobs = list(pool.map(self._job, range(len(rows)), rows))
             for size_jobs in _by_size([job for job in jobs if isinstance(job, Job)], self._most):
                 done = guarded(size_jobs, lambda batch: self._edit(batch, pool, spent))
@@ -166,7 +165,7 @@ class Edit:
         with self._turn.taken(spent):
             # The number is each thread's own: sums on another number of threads round otherwise,
             # and on one machine a run must give the same bytes with Ray and without.
-            torch.set_num_threads(threads(self._config))
+            torch.set_num_threads(self._config.run.threads)
             result = diffedit(self._model, images, targets, seeds, self._settings, priors, mend)
         edits: list[list[tuple[Target, Edited]]] = [[] for _ in jobs]
         for target, edited in zip(targets, result.edits, strict=True):
@@ -240,11 +239,6 @@ class Edit:
             rgb, edited.image, outline, how.paste_back, how.feather, alpha, photo.seen
         )
         return Picture(rgb, alpha), mask
-
-
-def threads(config: RunConfig) -> int:
-    """CPU threads of one actor: for its model, and as many for reading and writing pictures."""
-    return max(1, round(config.run.cpus_per_actor or (os.cpu_count() or 1) / config.run.actors[1]))
 
 
 def _by_size(jobs: Sequence[Job], most: Callable[[tuple[int, int]], int]) -> list[list[Job]]:

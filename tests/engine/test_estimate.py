@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from pyroaring import BitMap
 from rich.console import Console
 
@@ -123,6 +125,19 @@ def test_shards_of_unequal_rows_go_by_their_bytes() -> None:
     assert guess(20_000) == pytest.approx(200, rel=0.05)
     guess = module._guess([(100, 10_000), (100, 5_000), (100, 7_000)])
     assert guess(20_000) == 100
+
+
+def test_a_config_that_gives_photos_too_few_cpus_is_told(tmp_path: Path) -> None:
+    sink = io.BytesIO()
+    Image.new("RGB", (4000, 3000)).save(sink, "JPEG")
+    made = config(
+        tmp_path, "tar", {"a.tar": tar([("1.jpg", sink.getvalue()), ("1.txt", b"a red mug")])}
+    )
+    assert (
+        "cpus_per_actor=4" in estimate(made).cpus and "has 1: it would wait" in estimate(made).cpus
+    )
+    enough = made.model_copy(update={"run": made.run.model_copy(update={"cpus_per_actor": 4})})
+    assert "(an actor has 4)" in estimate(enough).cpus
 
 
 def test_what_was_passed_over_is_told(tmp_path: Path) -> None:

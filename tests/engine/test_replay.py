@@ -9,7 +9,6 @@ import pytest
 from pipeline.engine.replay import _settings
 from pipeline.errors import UsageError
 from pipeline.sinks.output import Output, existing_output
-from pipeline.stages.edit import threads
 from tests.sinks.tables import made, run_config
 
 
@@ -26,7 +25,7 @@ def there(tmp_path: Path) -> Output:
 
 def test_a_replay_computes_as_the_run_did(there: Output) -> None:
     config = _settings(there, [])
-    assert threads(config) == 3 and config.run.actors == (1, 2)
+    assert config.run.threads == 3 and config.run.actors == (1, 2)
     assert (config.model.micro_batch, config.model.dtype) == (7, "float32")
     assert config.fingerprint() == there.fingerprint
 

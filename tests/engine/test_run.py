@@ -98,14 +98,15 @@ def test_a_run_goes_on_where_another_was_killed(
     assert pictures(results(tmp_path / "out")) == pictures(results(reference))
 
 
+@pytest.mark.parametrize("bound", [{"chunk_rows": 3}, {"chunk_bytes": 20_000}])
 def test_chunks_and_order_change_no_row(
-    source, reference, tiny_model, tmp_path, edit, results
+    source, reference, tiny_model, tmp_path, edit, results, bound
 ) -> None:
     backwards = tmp_path / "in"
     for s in range(2):
         write_tar(backwards / f"shard-{s:02d}.tar", rows(9, s * 9)[::-1])
-    other = settings(backwards, tmp_path / "out", tiny_model, run={"chunk_rows": 3})
-    edit(other)
+    other = settings(backwards, tmp_path / "out", tiny_model, run=bound)
+    assert edit(other).chunks > 4
     found, expected = results(tmp_path / "out"), results(reference)
     assert found.keys() == expected.keys()
     for name, row in expected.items():

@@ -15,7 +15,7 @@ from pipeline.engine.todo import read
 from pipeline.images.decode import decode
 from pipeline.section import build
 from pipeline.stages import Check, Edit, Plan
-from pipeline.stages.edit import threads
+from pipeline.stages import edit as module
 from tests.datasets import photo, settings, write_tar
 
 
@@ -70,7 +70,20 @@ def test_pictures_are_read_and_written_by_as_many_threads_as_the_actor_has_cpus(
 ) -> None:
     for cpus, wanted in ((1, 1), (3, 3), (12, 12)):
         config = settings(tmp_path, tmp_path / "out", "m", run={"cpus_per_actor": cpus})
-        assert threads(config) == wanted
+        assert config.run.threads == wanted
     monkeypatch.setattr("os.cpu_count", lambda: 16)
     shared = settings(tmp_path, tmp_path / "out", "m", run={"cpus_per_actor": None, "actors": 4})
-    assert threads(shared) == 4
+    assert shared.run.threads == 4
+
+
+def test_a_photo_that_is_not_held_meanwhile_gives_the_same_rows(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    pictures = [jpeg(1), jpeg(2, exif=turned), photo(3, (60, 80))]
+    held = rows(tmp_path / "a", tiny_model, pictures)
+    monkeypatch.setattr(module, "KEPT_PIXELS", 0)
+    monkeypatch.setattr(module, "PIXELS_A_THREAD", 1)  # one at a time
+    assert rows(tmp_path / "b", tiny_model, pictures) == held
+    assert [row["encoding"] for row in held] == ["copied"] * 4 + ["lossless"] * 2
