@@ -85,5 +85,9 @@ def test_a_photo_that_is_not_held_meanwhile_gives_the_same_rows(
     held = rows(tmp_path / "a", tiny_model, pictures)
     monkeypatch.setattr(module, "KEPT_PIXELS", 0)
     monkeypatch.setattr(module, "PIXELS_A_THREAD", 1)  # one at a time
-    assert rows(tmp_path / "b", tiny_model, pictures) == held
+    again = rows(tmp_path / "b", tiny_model, pictures)
+    changed = {"shard_version"}  # the tar was written a moment later
+    assert [row | dict.fromkeys(changed) for row in again] == [
+        row | dict.fromkeys(changed) for row in held
+    ]
     assert [row["encoding"] for row in held] == ["copied"] * 4 + ["lossless"] * 2
