@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,11 +14,21 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from pipeline import cli_dead, cli_model, cli_shop, process
+from pipeline import cli_dead, cli_model, cli_output, cli_shop, process
 from pipeline import config as configs
 from pipeline.errors import RunError, UsageError
 from pipeline.evaluation import names as protocols
-from pipeline.terminal import Endpoint, Folder, Overrides, complaints, console, tell
+from pipeline.terminal import (
+    Endpoint,
+    Folder,
+    Json,
+    Overrides,
+    answering,
+    complaints,
+    console,
+    print_line,
+    tell,
+)
 
 app = typer.Typer(
     name="diffedit",
@@ -38,7 +49,9 @@ def run(
     config: ConfigFile,
     overrides: Overrides = None,
     local: Annotated[bool, typer.Option(help="In this process, without Ray.")] = False,
+    log: Annotated[bool, typer.Option("--log", help="Lines of progress, no live bar.")] = False,
     verbose: Verbose = False,
+    as_json: Json = False,
 ) -> None:
     """Edit the dataset. Run again after any stop: what is committed is not done twice.
 
@@ -46,25 +59,31 @@ def run(
     """
     from pipeline.engine.run import run as run_config
     from pipeline.models.facts import FEW_STEPS, is_few_step
-    from pipeline.progress import progress, summary
+    from pipeline.progress import Log, progress, summary, tally_json
 
-    settings = configs.load(config, overrides or [])
-    if is_few_step(settings.model):
-        console.print(f"warning {FEW_STEPS}", markup=False, soft_wrap=True)
-    with process.last_word(), progress(console) as watch:
-        tally = run_config(settings, local=local, verbose=verbose, watch=watch)
-    console.print(summary(settings, tally), markup=False, soft_wrap=True)
+    with answering(as_json) as answer:
+        settings = configs.load(config, overrides or [])
+        if is_few_step(settings.model):
+            console.print(f"warning {FEW_STEPS}", markup=False, soft_wrap=True)
+        bar = nullcontext(Log(print_line)) if log else progress(console)
+        with process.last_word(), bar as watch:
+            tally = run_config(settings, local=local, verbose=verbose, watch=watch)
+        console.print(summary(settings, tally), markup=False, soft_wrap=True)
+        answer |= {"output": settings.output.path, **tally_json(tally)}
 
 
 @app.command()
-def plan(config: ConfigFile, overrides: Overrides = None) -> None:
+def plan(config: ConfigFile, overrides: Overrides = None, as_json: Json = False) -> None:
     """Show what a run would do: shards, rows, edits, sample prompts, UNet evaluations."""
     from pipeline.engine.estimate import estimate
     from pipeline.models.facts import facts
     from pipeline.progress import plan_table
 
-    settings = configs.load(config, overrides or [])
-    console.print(plan_table(estimate(settings), facts(settings.model)))
+    with answering(as_json) as answer:
+        settings = configs.load(config, overrides or [])
+        expected = estimate(settings)
+        console.print(plan_table(expected, facts(settings.model)))
+        answer |= expected.numbers()
 
 
 @app.command()
@@ -80,45 +99,6 @@ def preview(
     with console.status("loading the model and editing …"):
         sheet(configs.load(config, overrides or []), number).save(out)
     console.print(f"contact sheet: {out}")
-
-
-@app.command()
-def verify(
-    folder: Folder,
-    endpoint_url: Endpoint = None,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="First mend damaged records; nothing is deleted.")
-    ] = False,
-) -> None:
-    """Check an output: every part opens, counts add up, checksums hold. Exit 1 if not."""
-    from pipeline.sinks.lease import writing
-    from pipeline.sinks.output import existing_output
-    from pipeline.sinks.repair import repair as mended
-    from pipeline.sinks.verify import verify as problems_of
-
-    output = existing_output(folder, endpoint_url)
-    if repair:
-        with writing(output) as held:
-            for line in mended(held):
-                console.print(f"repair {line}", markup=False, soft_wrap=True)
-    with console.status("verifying …"):
-        report = problems_of(output)
-    tell(report.problems)
-    for warning in report.warnings[:20]:
-        console.print(f"warning {warning}", markup=False, soft_wrap=True)
-    console.print(report.line())
-    if report.problems:
-        raise typer.Exit(1)
-
-
-@app.command("runs")
-def runs_(folder: Folder, endpoint_url: Endpoint = None) -> None:
-    """The runs into an output: when, how long, how many edits, how each ended."""
-    from pipeline.progress import runs_table
-    from pipeline.sinks.ledger import runs
-    from pipeline.sinks.output import existing_output
-
-    console.print(runs_table(runs(existing_output(folder, endpoint_url))))
 
 
 @app.command()
@@ -157,8 +137,9 @@ def report(
         raise typer.Exit(1)
 
 
-for command in (cli_shop.init, cli_shop.review, cli_shop.export):
+for command in (cli_shop.init, cli_shop.review, cli_shop.export, cli_output.verify):
     app.command()(command)
+app.command("runs")(cli_output.runs)
 app.command("import-model")(cli_model.import_model)
 
 

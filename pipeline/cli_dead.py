@@ -7,21 +7,26 @@ from typing import Annotated
 import typer
 
 from pipeline.errors import UsageError
-from pipeline.terminal import Endpoint, Folder, Overrides, console, tell
+from pipeline.terminal import Endpoint, Folder, Json, Overrides, answering, console, tell
 
 app = typer.Typer(no_args_is_help=True, help="The dead letters of an output.")
 
 
 @app.command("list")
-def dead_list(folder: Folder, endpoint_url: Endpoint = None) -> None:
+def dead_list(folder: Folder, endpoint_url: Endpoint = None, as_json: Json = False) -> None:
     """How many dead letters there are, by stage and kind, with an example of each."""
-    from pipeline.progress import dead_table
+    from pipeline.progress import dead_json, dead_table
     from pipeline.sinks import dead as letters
     from pipeline.sinks.output import existing_output
 
     problems: list[str] = []
-    console.print(dead_table(letters.read(existing_output(folder, endpoint_url), problems)))
-    tell(problems)
+    with answering(as_json) as answer:
+        names = ["error_stage", "error_kind", "key", "error_message"]
+        found = letters.read(existing_output(folder, endpoint_url), problems)
+        told = [table.select(names) for table in found]
+        console.print(dead_table(told))
+        tell(problems)
+        answer |= {**dead_json(told), "problems": problems}
     if problems:
         raise typer.Exit(1)
 

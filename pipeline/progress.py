@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -65,6 +67,48 @@ def progress(console: Console) -> Iterator[Watch]:
         yield watch
 
 
+class Log:
+    """Prints the progress of a run now and then, for logs; a `Watch`."""
+
+    def __init__(self, say: Callable[[str], None], seconds: float = 30.0) -> None:
+        self._say, self._seconds = say, seconds
+        self._begin = time.monotonic()
+        self._next = 0.0
+
+    def __call__(self, tally: Tally) -> None:
+        """Prints a line where the last one is long ago."""
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + self._seconds
+            self._say(progress_line(tally, now - self._begin))
+
+
+def progress_line(tally: Tally, seconds: float) -> str:
+    """Counts, percent, rate and time left of a run that began `seconds` ago."""
+    parts = [f"{tally.rows:,} images, {tally.written:,} edits, {tally.dead:,} dead letters"]
+    if tally.expected_rows:
+        parts.insert(0, f"{100 * min(1.0, tally.rows / tally.expected_rows):.0f} %")
+    if tally.rows and seconds > 0:
+        rate = tally.rows / seconds
+        parts.append(f"{rate:.2f} images/s")
+        if tally.expected_rows > tally.rows:
+            left = timedelta(seconds=round((tally.expected_rows - tally.rows) / rate))
+            parts.append(f"about {left} left")
+    return ", ".join(parts)
+
+
+def tally_json(tally: Tally) -> dict[str, Any]:
+    """What a run did, for machines."""
+    names = ("chunks", "rows", "planned", "written", "dead", "removed", "passed", "gone", "bytes")
+    counts = {name: getattr(tally, name) for name in names}
+    seconds = {
+        "model_seconds": round(tally.model_seconds, 3),
+        "idle_seconds": round(tally.idle_seconds, 3),
+    }
+    over = tally.passed_over.files
+    return {**counts, **seconds, "dead_by_kind": tally.reasons, "files_passed_over": over}
+
+
 def summary(config: RunConfig, tally: Tally) -> str:
     """The closing lines of a run."""
     gone = [f"gone from the input since an earlier run: {tally.gone:,}"] if tally.gone else []
@@ -115,6 +159,15 @@ def runs_table(entries: Iterable[Entry]) -> Table:
         row = [entry.begin, entry.end or "", entry.host, *(f"{n:,}" for n in counts), told]
         table.add_row(*map(escape, row))
     return table
+
+
+def dead_json(tables: Iterable[pa.Table]) -> dict[str, Any]:
+    """Dead letters by "stage/kind", for machines."""
+    counts: Counter[str] = Counter()
+    for letters in tables:
+        rows = letters.select(["error_stage", "error_kind"]).to_pylist()
+        counts.update(f"{row['error_stage']}/{row['error_kind']}" for row in rows)
+    return {"letters": counts.total(), "by_kind": dict(counts)}
 
 
 def dead_table(tables: Iterable[pa.Table]) -> Table:

@@ -18,7 +18,7 @@ import yaml
 from tests.datasets import catalogue, photo, settings
 
 COMMANDS = ["run", "plan", "preview", "verify", "report", "config", "evaluate", "dead", "demo"]
-COMMANDS += ["remove", "init", "review", "export", "import-model"]
+COMMANDS += ["remove", "init", "review", "export", "import-model", "runs"]
 
 
 class Said(NamedTuple):

@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 
 from pipeline.engine.tally import Tally
-from pipeline.progress import idle, progress, summary
+from pipeline.progress import Log, idle, progress, progress_line, summary
 from tests.sinks.tables import run_config
 
 
@@ -23,3 +23,19 @@ def test_the_models_idle_share_is_shown() -> None:
 
 def test_a_model_that_did_not_work_is_not_spoken_of() -> None:
     assert idle(Tally(1)) == "" and "idle" not in summary(run_config("out"), Tally(1, chunks=1))
+
+
+def test_a_line_of_progress_tells_percent_rate_and_time_left() -> None:
+    tally = Tally(1, expected_rows=400, rows=100, written=190, dead=10)
+    assert progress_line(tally, 50) == (
+        "25 %, 100 images, 190 edits, 10 dead letters, 2.00 images/s, about 0:02:30 left"
+    )
+    assert progress_line(Tally(1), 5) == "0 images, 0 edits, 0 dead letters"
+
+
+def test_a_log_has_few_lines() -> None:
+    lines: list[str] = []
+    log = Log(lines.append)
+    for rows in range(1000):
+        log(Tally(1, rows=rows))
+    assert len(lines) == 1

@@ -45,6 +45,11 @@ class Estimate:
     cpus: str  # what the photos cost a CPU, see `codec`
     passed_over: PassedOver  # files; those inside of shards as far as they were looked at
 
+    def numbers(self) -> dict[str, int | bool]:
+        """The figures, for machines."""
+        names = ("shards", "shards_done", "bytes", "rows", "edits", "passed", "dead", "evaluations")
+        return {name: getattr(self, name) for name in (*names, "exact")}
+
     def facts(self) -> list[tuple[str, str]]:
         """Name and value of each figure, for a person."""
         about = "" if self.exact else "about "

@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
-    ("script", "says"), [("report", "report.html"), ("evaluate", "drawn"), ("replay", "--kind")]
+    ("script", "says"),
+    [("report", "report.html"), ("evaluate", "drawn"), ("replay", "--kind"), ("edit", "--log")],
 )
 def test_a_script_is_the_command_of_its_name(script: str, says: str) -> None:
     done = subprocess.run(

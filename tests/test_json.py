@@ -1,0 +1,120 @@
+"""`--json`: the last line of stdout is one JSON document, of the schema that stands here."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from pipeline import terminal
+from pipeline.cli import main
+from tests.datasets import catalogue, settings
+
+INTEGER = {"type": "integer", "minimum": 0}
+NUMBER = {"type": "number", "minimum": 0}
+TEXT = {"type": "string"}
+TEXTS = {"type": "array", "items": TEXT}
+COUNTS = dict.fromkeys(
+    ("planned", "written", "dead", "removed", "passed", "rows", "chunks"), INTEGER
+)
+SECONDS = {"model_seconds": NUMBER, "idle_seconds": NUMBER}
+BY_KIND = {"type": "object", "patternProperties": {"^(read|plan|edit|check)/": INTEGER}}
+MAYBE = {"type": ["string", "null"]}
+
+
+def schema(**properties: Any) -> dict[str, Any]:
+    """Of an object with exactly these keys."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+RUN = schema(
+    output=TEXT,
+    **COUNTS,
+    **SECONDS,
+    gone=INTEGER,
+    bytes=INTEGER,
+    dead_by_kind=BY_KIND,
+    files_passed_over=INTEGER,
+)
+PLAN = schema(
+    **dict.fromkeys(("shards", "shards_done", "bytes", "rows", "edits"), INTEGER),
+    **dict.fromkeys(("passed", "dead", "evaluations"), INTEGER),
+    exact={"type": "boolean"},
+)
+VERIFY = schema(**COUNTS, problems=TEXTS, warnings=TEXTS)
+ENTRY = schema(
+    **dict.fromkeys(("id", "begin", "host", "fingerprint", "code_version", "message"), TEXT),
+    **COUNTS,
+    **SECONDS,
+    end=MAYBE,
+    pid=INTEGER,
+    outcome={"enum": ["done", "failed", "interrupted", "no end"]},
+    exit_code={"type": ["integer", "null"]},
+    gone=INTEGER,
+    bytes=INTEGER,
+)
+RUNS = schema(runs={"type": "array", "items": ENTRY})
+DEAD = schema(letters=INTEGER, by_kind=BY_KIND, problems=TEXTS)
+FAILED = schema(exit_code=INTEGER, error=TEXT)
+
+
+def said(*arguments: object) -> tuple[int, list[str]]:
+    """Exit code and lines of stdout of a command, in this process."""
+    out = io.StringIO()
+    context = pytest.MonkeyPatch.context()
+    with context as patch, redirect_stdout(out), pytest.raises(SystemExit) as end:
+        patch.setattr(sys, "argv", ["diffedit", *map(str, arguments)])
+        patch.setattr(terminal.console, "file", out)
+        patch.setattr(signal, "signal", lambda *_: None)
+        main()
+    return int(end.value.code or 0), out.getvalue().splitlines()
+
+
+def answer(expected: dict[str, Any], code: int, *arguments: object) -> Any:
+    """The document, valid."""
+    got, lines = said(*arguments, "--json")
+    document = json.loads(lines[-1])
+    jsonschema.validate(document, expected)
+    assert got == code
+    return document
+
+
+@pytest.fixture(scope="module")
+def config(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("json")
+    made = settings(catalogue(folder / "in", 1), folder / "out", tiny_model)
+    file = folder / "run.yaml"
+    file.write_text(yaml.safe_dump(made.model_dump(mode="json")))
+    return file
+
+
+def test_each_command_answers_for_machines(config: Path) -> None:
+    out = config.parent / "out"
+    plan = answer(PLAN, 0, "plan", config)
+    assert (plan["rows"], plan["shards"], plan["exact"]) == (9, 1, True)
+    run = answer(RUN, 0, "run", config, "--local", "--log")
+    assert run["planned"] == run["written"] + run["dead"] == plan["edits"] + plan["dead"]
+    assert answer(VERIFY, 0, "verify", out)["written"] == run["written"]
+    (entry,) = answer(RUNS, 0, "runs", out)["runs"]
+    assert (entry["outcome"], entry["written"]) == ("done", run["written"])
+    dead = answer(DEAD, 0, "dead", "list", out)
+    assert dead["letters"] == run["dead"] and dead["by_kind"] == run["dead_by_kind"]
+
+
+def test_a_command_that_fails_answers_too(config: Path, tmp_path: Path) -> None:
+    failed = answer(FAILED, 2, "run", config, f"input.path={tmp_path}/nowhere", "--local")
+    assert failed["exit_code"] == 2 and "nowhere" in failed["error"]
+    answer(FAILED, 2, "runs", tmp_path)
