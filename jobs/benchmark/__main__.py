@@ -154,7 +154,7 @@ def photos(
 
 @app.command()
 def photo_runs(
-    sides: Annotated[str, typer.Option(help="Of square photos; 0: 500 of mixed sizes.")] = "3000",
+    sides: Annotated[str, typer.Option(help="Of square photos; 0: 100 to 8,000, mixed.")] = "3000",
     images: Annotated[int, typer.Option(help="Photos a run.", min=1)] = 16,
     targets: Annotated[int, typer.Option(help="Edits of a photo.", min=1)] = 8,
     cpus: Annotated[int, typer.Option(help="CPUs of the actor.", min=1)] = 2,

@@ -21,7 +21,7 @@ from pipeline.config import RunConfig
 
 TINY = 64
 MIXED = 0
-"""As a side: 500 of 100 to 8,000 pixels, most of them small."""
+"""As a side: of 100 to 8,000 pixels."""
 
 
 def measure(sides: Sequence[int], images: int, targets: int, cpus: int) -> dict[str, Any]:
@@ -33,8 +33,7 @@ def measure(sides: Sequence[int], images: int, targets: int, cpus: int) -> dict[
 
 
 def _row(folder: Path, side: int, images: int, targets: int, cpus: int) -> dict[str, Any]:
-    pictures = _mixed() if side == MIXED else [jpeg(side)]
-    count = len(pictures) if side == MIXED else images
+    pictures, count = _mixed(images) if side == MIXED else [jpeg(side)], images
     read = sum(len(pictures[i % len(pictures)]) for i in range(count))
     base = _run(folder / f"{side}-base", [jpeg(TINY)], count, targets, cpus)
     run = _run(folder / f"{side}", pictures, count, targets, cpus)
@@ -93,8 +92,8 @@ def _without_source(run: dict[str, Any], read: int, count: int, targets: int) ->
     return run["edits"] + run["webdataset"] - read - targets * read
 
 
-def _mixed() -> list[bytes]:
+def _mixed(count: int) -> list[bytes]:
     """Sides spread evenly by their logarithm, in a fixed disorder."""
-    sides = np.geomspace(100, 8000, 500).astype(int)
+    sides = np.geomspace(100, 8000, count).astype(int)
     np.random.default_rng(0).shuffle(sides)
     return [jpeg(int(side)) for side in sides]

@@ -17,7 +17,7 @@ from pipeline.demo.scenes import Scene
 from pipeline.errors import RowError
 from pipeline.images import jpeg
 from pipeline.images.decode import decode
-from pipeline.images.encode import Encoded, encode_edited
+from pipeline.images.encode import Encoded, encode_edited, narrowed
 from pipeline.images.original import Original
 from pipeline.images.picture import Picture
 from pipeline.images.profile import D65, SRGB, matrix_profile
@@ -269,6 +269,18 @@ def test_a_photo_that_is_stored_turned_stays_so_and_keeps_its_background(
     assert np.array_equal(theirs[0][outside], theirs[1][outside])
     again = Image.open(io.BytesIO(file.data)).getexif()
     assert again[0x0112] == orientation and again[0x010F] == "Ace"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_what_is_protected_in_a_photo_that_is_stored_turned(orientation: int) -> None:
+    data = photo((193, 145), exif=turned(orientation))
+    size = decode(data, LIMIT).size
+    protected = np.zeros(size[::-1], bool)
+    protected[50:70, 20:64] = True
+    narrow = narrowed(disc(size, (60, 50), 45), protected, Original(data), "source")
+    source, _, file = edited(data, narrow, exact=True)
+    assert file.encoding == "copied" and narrow.any()
+    assert np.array_equal(decode(file.data, LIMIT).rgb[protected], source.rgb[protected])
 
 
 def test_a_photo_whose_exif_cannot_be_kept_comes_out_upright() -> None:
