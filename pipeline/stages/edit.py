@@ -46,6 +46,8 @@ BATCH = 64
 """Images edited together at most: every level of their inversions is held on the device."""
 TRAJECTORY_BYTES = 1 << 30
 """Of those levels, where that allows fewer images."""
+EDITED_BYTES, EDIT_BYTES = 512 << 20, 16
+"""Of their edited pictures and outlines, where that allows fewer; what one takes a pixel."""
 KEPT_PIXELS = 1 << 20
 """A larger photo is decoded once more when its edits are put into it: a chunk may have many."""
 PIXELS_A_THREAD = 16 << 20
@@ -242,14 +244,17 @@ class Edit:
 
 
 def _by_size(jobs: Sequence[Job], most: Callable[[tuple[int, int]], int]) -> list[list[Job]]:
-    groups: defaultdict[tuple[int, int], list[Job]] = defaultdict(list)
+    """Jobs of one size together, as many as may be: `most`, and of their edits too."""
+    groups: defaultdict[tuple[int, int], list[list[Job]]] = defaultdict(list)
     for job in jobs:
-        groups[job.size].append(job)
-    return [
-        jobs[i : i + most(size)]
-        for size, jobs in groups.items()
-        for i in range(0, len(jobs), most(size))
-    ]
+        batches, (width, height) = groups[job.size], job.size
+        edits = len(job.edits) + sum(len(held.edits) for held in batches[-1]) if batches else 0
+        room = batches and edits * EDIT_BYTES * width * height <= EDITED_BYTES
+        if room and len(batches[-1]) < most(job.size):
+            batches[-1].append(job)
+        else:
+            batches.append([job])
+    return [batch for batches in groups.values() for batch in batches]
 
 
 def _each(job: Job, outcome: list[Outcome] | RowError) -> list[Outcome]:

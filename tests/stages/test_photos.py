@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -91,3 +92,13 @@ def test_a_photo_that_is_not_held_meanwhile_gives_the_same_rows(
         row | dict.fromkeys(changed) for row in held
     ]
     assert [row["encoding"] for row in held] == ["copied"] * 4 + ["lossless"] * 2
+
+
+def test_photos_edited_together_are_bounded_by_their_edits_too() -> None:
+    seen = np.zeros((512, 512, 3), np.uint8)
+    jobs = [SimpleNamespace(size=seen.shape[:2], edits=[{}] * 50, index=i) for i in range(5)]
+    jobs.append(SimpleNamespace(size=(256, 256), edits=[{}] * 999, index=5))
+    batches = module._by_size(jobs, lambda size: 64)  # type: ignore[arg-type]
+    assert [[job.index for job in batch] for batch in batches] == [[0, 1], [2, 3], [4], [5]]
+    batches = module._by_size(jobs, lambda size: 1)  # type: ignore[arg-type]
+    assert [len(batch) for batch in batches] == [1] * 6
