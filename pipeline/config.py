@@ -27,6 +27,7 @@ from pydantic import (
     model_validator,
 )
 
+from pipeline import presets
 from pipeline.errors import UsageError
 from pipeline.section import Section
 from pipeline.storage import Storage
@@ -184,16 +185,52 @@ class Bound(Section):
         return self
 
 
+SCORES = ("background_psnr", "edit_change")
+
+
+class Judges(Section):
+    """Weights of the networks that scores need; looked for only where one does."""
+
+    clip: str = Field(
+        "openai/clip-vit-large-patch14",
+        description="CLIP of clip_source, clip_target, clip_direction and clip_image: a folder or "
+        "a Hugging Face id.",
+    )
+    dino: str = Field("facebook/dino-vits16", description="DINO or DINOv2 of dino, likewise.")
+    lpips: str = Field(
+        "torch",
+        description="AlexNet of lpips: torchvision's file, or the folder it is in; torch: from "
+        "torch's cache, else fetched.",
+    )
+
+
 class Check(Section):
     """Scores of each edit, and which edits to keep."""
 
     scores: tuple[str, ...] = Field(
-        ("background_psnr", "edit_change"), description="Metrics, by file name in pipeline/metrics."
+        SCORES, description="Metrics, by file name in pipeline/metrics."
     )
+    preset: Literal["instruct_pix2pix", "lance", "ultraedit"] | None = Field(
+        None,
+        description="Adds a published filter's scores, bounds and networks to scores, keep and "
+        "models; what stands there itself wins.",
+    )
+    models: Judges = Judges()
     keep: dict[str, Bound] = Field(
         default_factory=dict,
         description="Bounds on `mask_area` or a score; outside: dead letter `rejected`.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, raw: Any) -> Any:
+        return presets.filled(raw, SCORES) if isinstance(raw, dict) else raw
+
+    def places(self) -> dict[str, str]:
+        """Role → weights, of the networks that the scores need beside the model."""
+        modules = (import_module(f"pipeline.metrics.{name}") for name in self.scores)
+        roles = {getattr(module, "NETWORK", None) for module in modules}
+        return {role: place for role, place in self.models if role in roles}
 
     @model_validator(mode="after")
     def _known(self) -> Check:
@@ -289,6 +326,10 @@ class RunConfig(Section):
         for key in ("mask", "protect"):
             if settings["input"].get(key) is None:  # as before there was such a key
                 settings["input"].pop(key, None)
+        settings["check"]["models"] = self.check.places()
+        for key in ("preset", "models"):
+            if not settings["check"][key]:  # as before there was such a key
+                settings["check"].pop(key)
         for key in ("device", "micro_batch", "compile", "offload_text"):
             settings["model"].pop(key, None)
         for key, plain in (("weights", "as_dtype"), ("loras", [])):

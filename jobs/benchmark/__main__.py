@@ -12,6 +12,7 @@ python -m jobs.benchmark memory     the memory of a run on N images and on 4 N
 python -m jobs.benchmark photos     CPU and bytes of a large JPEG's edits, outside of the model
 python -m jobs.benchmark photo-runs whole runs on large JPEGs: CPU, memory and bytes
 python -m jobs.benchmark resume     the state of a run of 400 million rows
+python -m jobs.benchmark verdict    the share of right edits that the model's own verdict keeps
 """
 
 from __future__ import annotations
@@ -190,6 +191,18 @@ def nights(
     import benchmark_nights
 
     show(benchmark_nights.measure(pictures, folders), json_file)
+
+
+@app.command()
+def verdict(
+    model: Model = "demo",
+    scenes: Annotated[int, typer.Option(help="Held-out scenes, three edits each.", min=2)] = 96,
+    json_file: JsonFile = None,
+) -> None:
+    """The share of right edits of scenes in either half by model_verdict, by kind of edit."""
+    from jobs.benchmark import verdict as mode
+
+    show(mode.measure(model, scenes), json_file)
 
 
 def _numbers(text: str) -> list[int]:

@@ -14,6 +14,7 @@ from pipeline.engine.codec import told
 from pipeline.engine.outlook import outlook
 from pipeline.engine.todo import Todo, filling
 from pipeline.errors import RowError
+from pipeline.metrics.model_verdict import EVALUATIONS
 from pipeline.prompts._rule import PlannedEdit, Rule
 from pipeline.rows import PassedOver
 from pipeline.section import build
@@ -114,7 +115,7 @@ def expected_rows(source: Source, left: Todo, config: RunConfig) -> int:
 
 
 def evaluations(config: RunConfig, edits: Sequence[PlannedEdit], has_mask: bool = False) -> int:
-    """Evaluations of the network of one image: mask, one inversion, a decoding for each edit.
+    """Of the network, for one image: mask, one inversion, a decoding and a verdict an edit.
 
     `has_mask`: the image comes with a mask of its own.
     """
@@ -122,7 +123,9 @@ def evaluations(config: RunConfig, edits: Sequence[PlannedEdit], has_mask: bool 
     targets = [Target.of(0, vars(edit), *sections) for edit in edits]
     told = getattr(config.model, "told", None) or False
     given = [0] if has_mask and config.mask.given == "replace" else []
-    return expected_evaluations(targets, Settings.of(config.mask, config.edit), told, given)
+    judged = EVALUATIONS * len(edits) if "model_verdict" in config.check.scores else 0
+    settings = Settings.of(config.mask, config.edit)
+    return expected_evaluations(targets, settings, told, given) + judged
 
 
 @dataclass(frozen=True)

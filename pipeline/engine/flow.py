@@ -26,6 +26,7 @@ from pipeline.sinks.commits import Commit
 from pipeline.sinks.output import Output
 from pipeline.sinks.pins import refuse_other_weights
 from pipeline.stages import Check, Edit, Plan
+from pipeline.stages.judge import Judges
 
 TASK_RETRIES: dict[str, Any] = {"max_retries": 8}
 """Ray's default is to run a task that dies again for ever, without a word."""
@@ -70,14 +71,19 @@ def flow(config: RunConfig, todo: Todo, output: Output, tally: Any) -> None:
 def check_model(config: RunConfig) -> str:
     """The digest of the model's weights, before anything is read.
 
-    Raises the UsageError of a model that cannot be used. On the machines of a cluster, for this one
-    may not have the folder; else in this process.
+    Raises the UsageError of a model, or of a judging network, that cannot be used. On the machines
+    of a cluster, for this one may not have the folder; else in this process.
     """
     if _alone():
-        return str(check_section(config.model))
+        return _checked(config)
     # Ended after the call, the process gives back its memory.
-    once: Any = ray.remote(max_calls=1)(check_section)
-    return str(ray.get(once.options(**_place(config)).remote(config.model)))
+    once: Any = ray.remote(max_calls=1)(_checked)
+    return str(ray.get(once.options(**_place(config)).remote(config)))
+
+
+def _checked(config: RunConfig) -> str:
+    Judges(config, None)
+    return str(check_section(config.model))
 
 
 def _alone() -> bool:

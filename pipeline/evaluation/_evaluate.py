@@ -102,7 +102,7 @@ def _find(chosen: Protocol, job: Job) -> tuple[dict[str, Path], dict[str, str]]:
     places, missing = {}, {}
     for role, network in chosen.networks.items():
         try:
-            places[role] = network.find(job.weights.get(role, network.default))
+            places[role] = network.find(job.weights.get(role, network.default), f"--weights {role}")
         except MissingWeights as error:
             missing[role] = str(error)
     _refuse(missing, job.strict)

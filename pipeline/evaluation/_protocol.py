@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Literal
-
-import torch
 
 from pipeline.errors import UsageError
 from pipeline.evaluation import names
 from pipeline.evaluation._record import Pixels, Place, Record, Region
-from pipeline.metrics._networks import clip, dino, fid, lpips, weights
+from pipeline.metrics._networks.network import Network
 
 Status = Literal["exact", "backbone unpublished", "own reading", "human study", "known truth"]
 STATUSES: Mapping[Status, str] = {
@@ -82,15 +79,6 @@ class Combined:
 
 
 @dataclass(frozen=True)
-class Network:
-    """A judging network: what is taken where no weights are given, how it is found and loaded."""
-
-    default: str
-    find: Callable[[str], Path]
-    load: Callable[[Path, torch.device], Any]
-
-
-@dataclass(frozen=True)
 class Published:
     """A row of somebody's table, in the columns' own scale."""
 
@@ -145,32 +133,3 @@ def protocol(name: str) -> Protocol:
         raise UsageError(f"no protocol {name!r}; there are: {', '.join(names())}")
     found: Protocol = import_module(f"pipeline.evaluation.{name}").PROTOCOL
     return found
-
-
-def clip_network(default: str) -> Network:
-    """CLIP in a transformers folder."""
-    return Network(default, lambda place: weights.folder("clip", place), clip.Clip)
-
-
-def dino_network(default: str) -> Network:
-    """A DINO ViT in a transformers folder."""
-    return Network(default, lambda place: weights.folder("dino", place), dino.Dino)
-
-
-def lpips_network(net: lpips.Net) -> Network:
-    """An LPIPS backbone in torchvision's file."""
-    name = lpips.FILES[net]
-    return Network(
-        "torch",
-        lambda place: weights.file("lpips", place, name, lpips.URL + name),
-        lambda path, device: lpips.Lpips(net, path, device),
-    )
-
-
-def inception_network(features: int) -> Network:
-    """The Inception of FID."""
-    return Network(
-        "torch",
-        lambda place: weights.file("inception", place, fid.FILE, fid.URL),
-        lambda path, device: fid.inception(path, features, device),
-    )

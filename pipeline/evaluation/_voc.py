@@ -17,15 +17,9 @@ from PIL import Image
 
 from pipeline.errors import UsageError
 from pipeline.evaluation import _measures as measures
-from pipeline.evaluation._protocol import (
-    Column,
-    Protocol,
-    Published,
-    clip_network,
-    dino_network,
-    lpips_network,
-)
+from pipeline.evaluation._protocol import Column, Protocol, Published
 from pipeline.evaluation._record import Place, Record, Region, file_bytes, find
+from pipeline.metrics._networks.network import clip_network, dino_network, lpips_network
 
 CLASSES = (
     "background",

@@ -20,15 +20,7 @@ from torch import Tensor
 
 from pipeline.errors import UsageError
 from pipeline.evaluation import _measures as measures
-from pipeline.evaluation._protocol import (
-    Column,
-    Combined,
-    Protocol,
-    Published,
-    Values,
-    clip_network,
-    dino_network,
-)
+from pipeline.evaluation._protocol import Column, Combined, Protocol, Published, Values
 from pipeline.evaluation._record import (
     Pixels,
     Place,
@@ -38,6 +30,7 @@ from pipeline.evaluation._record import (
     safe,
     seen,
 )
+from pipeline.metrics._networks.network import clip_network, dino_network
 
 SOURCES = ("data/replacement_source", "replacement_source")
 REFERENCES = ("dataset", "dreambooth/dataset", "references", "data/dreambooth")

@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import UsageError
 from pipeline.evaluation import _measures as measures
-from pipeline.evaluation._protocol import Column, Protocol, clip_network, dino_network
+from pipeline.evaluation._protocol import Column, Protocol
 from pipeline.evaluation._record import Place, Record
+from pipeline.metrics._networks.network import clip_network, dino_network
 
 TEXTS = ("input_caption", "output_caption", "task", "idx")
 

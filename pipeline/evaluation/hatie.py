@@ -10,7 +10,8 @@ from functools import partial
 
 from pipeline.evaluation import _lines
 from pipeline.evaluation import _measures as measures
-from pipeline.evaluation._protocol import Column, Protocol, clip_network, lpips_network
+from pipeline.evaluation._protocol import Column, Protocol
+from pipeline.metrics._networks.network import clip_network, lpips_network
 
 PROTOCOL = Protocol(
     status="own reading",

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.errors import UsageError
 from pipeline.evaluation import _measures as measures
-from pipeline.evaluation._protocol import Column, Protocol, Published, clip_network, dino_network
+from pipeline.evaluation._protocol import Column, Protocol, Published
 from pipeline.evaluation._record import (
     Place,
     Record,
@@ -24,6 +24,7 @@ from pipeline.evaluation._record import (
     read_json,
     safe,
 )
+from pipeline.metrics._networks.network import clip_network, dino_network
 
 FILE = "ImageNet_real_edit.json"
 FOLDERS = ("", "images", "val", "ImageNet", "cars_test", "cars_train")

@@ -14,15 +14,7 @@ from typing import Any
 
 from pipeline.errors import UsageError
 from pipeline.evaluation import _measures as measures
-from pipeline.evaluation._protocol import (
-    Column,
-    Item,
-    Protocol,
-    Published,
-    clip_network,
-    dino_network,
-    lpips_network,
-)
+from pipeline.evaluation._protocol import Column, Item, Protocol, Published
 from pipeline.evaluation._record import (
     Place,
     Record,
@@ -34,6 +26,7 @@ from pipeline.evaluation._record import (
     read_json,
     safe,
 )
+from pipeline.metrics._networks.network import clip_network, dino_network, lpips_network
 
 
 def records(place: Place) -> Iterator[Record]:

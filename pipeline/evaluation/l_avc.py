@@ -15,18 +15,10 @@ from torch import Tensor
 
 from pipeline.evaluation import _lines
 from pipeline.evaluation import _measures as measures
-from pipeline.evaluation._protocol import (
-    Column,
-    Item,
-    Protocol,
-    Published,
-    SetColumn,
-    clip_network,
-    dino_network,
-    inception_network,
-)
+from pipeline.evaluation._protocol import Column, Item, Protocol, Published, SetColumn
 from pipeline.evaluation._record import Pixels
 from pipeline.metrics._networks import fid
+from pipeline.metrics._networks.network import clip_network, dino_network, inception_network
 
 
 def _fid(items: Iterable[Item], network: Any) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline.errors import UsageError
 from pipeline.evaluation import _measures as measures
-from pipeline.evaluation._protocol import Column, Protocol, clip_network, dino_network
+from pipeline.evaluation._protocol import Column, Protocol
 from pipeline.evaluation._record import (
     MAX_PIXELS,
     Pixels,
@@ -32,6 +32,7 @@ from pipeline.evaluation._record import (
     seen,
 )
 from pipeline.images.decode import decode
+from pipeline.metrics._networks.network import clip_network, dino_network
 
 
 def records(place: Place) -> Iterator[Record]:

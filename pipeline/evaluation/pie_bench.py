@@ -17,14 +17,7 @@ import numpy as np
 
 from pipeline.errors import UsageError
 from pipeline.evaluation import _measures as measures
-from pipeline.evaluation._protocol import (
-    Column,
-    Protocol,
-    Published,
-    clip_network,
-    dino_network,
-    lpips_network,
-)
+from pipeline.evaluation._protocol import Column, Protocol, Published
 from pipeline.evaluation._record import (
     Place,
     Record,
@@ -35,6 +28,7 @@ from pipeline.evaluation._record import (
     read_json,
     safe,
 )
+from pipeline.metrics._networks.network import clip_network, dino_network, lpips_network
 
 SIDE = 512
 FILES = ("mapping_file.json", "data/mapping_file.json")

@@ -11,7 +11,8 @@ from typing import Any
 
 from pipeline.evaluation import _lines
 from pipeline.evaluation import _measures as measures
-from pipeline.evaluation._protocol import Column, Item, Measure, Protocol, Published, lpips_network
+from pipeline.evaluation._protocol import Column, Item, Measure, Protocol, Published
+from pipeline.metrics._networks.network import lpips_network
 
 Score = Callable[[Item], float]
 

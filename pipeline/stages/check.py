@@ -29,12 +29,17 @@ class Check:
         return table
 
     def _columns(self) -> list[str]:
-        return [*ERROR.names, *(_column(name) for name in self._keep)]
+        return ["edit", *ERROR.names, *(_column(name) for name in self._keep)]
 
     def _checked(self, row: Row) -> Row:
         for name, bound in self._keep.items():
             value = row[_column(name)]
-            if row["error_kind"] is None and value is not None and not _within(value, bound):
+            if row["error_kind"] is not None or (value is None and row["edit"] is None):
+                continue
+            if value is None:
+                message = f"check.keep.{name}: it is not defined of this edit"
+                return {**row, **failed("check", RowError("rejected", message))}
+            if not _within(value, bound):
                 side = "below" if _below(value, bound) else "above"
                 limit = bound.min if side == "below" else bound.max
                 message = f"check.keep.{name}: {value:.4g} is {side} {limit:g}"

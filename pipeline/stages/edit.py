@@ -31,10 +31,12 @@ from pipeline.images.paste import paste_back
 from pipeline.images.picture import Picture, Pixels, Plane
 from pipeline.images.whole import tidy
 from pipeline.metrics._pair import Pair
+from pipeline.metrics._shown import Shown
 from pipeline.rows import Spent
 from pipeline.section import build
 from pipeline.stages.explode import Outcome, Row, exploded
 from pipeline.stages.guard import as_row_error, guarded
+from pipeline.stages.judge import Judges
 from pipeline.stages.room import Room
 from pipeline.stages.score import scored
 from pipeline.stages.turn import Turn
@@ -99,6 +101,7 @@ class Edit:
         torch.set_num_threads(config.run.threads)
         self._model = build(config.model)
         self._settings = Settings.of(config.mask, config.edit)
+        self._judges = Judges(config, self._model)
         self._turn = Turn()
         self._room = Room(PIXELS_A_THREAD * config.run.threads)
 
@@ -172,9 +175,13 @@ class Edit:
         edits: list[list[tuple[Target, Edited]]] = [[] for _ in jobs]
         for target, edited in zip(targets, result.edits, strict=True):
             edits[target.image].append((target, edited))
-        outcomes = pool.map(self._finished, jobs, images, edits)
+        finished = pool.map(self._finished, jobs, images, edits)
         del images, edits, edited, result  # a photo's are freed when it is finished
-        return list(outcomes)
+        outcomes = list(finished)
+        if self._judges:
+            with self._turn.taken(spent):
+                self._judges(row for rows in outcomes for row in rows if isinstance(row, dict))
+        return outcomes
 
     def _finished(
         self, job: Job, seen: Tensor, edits: Sequence[tuple[Target, Edited]]
@@ -212,6 +219,7 @@ class Edit:
                 "model": self._model.name,
                 "weights": self._model.weights,
                 **self._written(photo, picture, mask),
+                **self._shown(photo, picture, target, edited),
             }
         except Exception as error:
             return as_row_error(error)
@@ -228,6 +236,15 @@ class Edit:
         scores = scored(self._config.check.scores, pair)
         files = {"edited": file.data, "encoding": file.encoding, "mask": encode_mask(file.mask)}
         return files | scores
+
+    def _shown(self, photo: Photo, picture: Picture, target: Target, edited: Edited) -> Row:
+        """What the judges look at, if there are any."""
+        if not self._judges:
+            return {}
+        job = photo.job
+        after = job.seen if picture is photo.picture else resized(picture.on_white(), job.size)
+        texts = target.source_prompt, target.target_prompt
+        return {"shown": Shown(job.seen, after, *texts, edited.mask.numpy(), job.seed)}
 
     def _pasted(self, photo: Photo, edited: Edited) -> tuple[Picture, Plane]:
         """The edited picture and its mask, (H, W) uint8, of the photo's own size."""

@@ -1,4 +1,4 @@
-"""The scores of an edit, while its pictures are at hand. Knows no metric from inside."""
+"""The scores of an edit that need no network, while its pictures are at hand. Knows no metric."""
 
 from __future__ import annotations
 
@@ -13,16 +13,31 @@ from pipeline.stages.guard import as_row_error
 from pipeline.stages.plan import failed
 
 
+def module(name: str) -> Any:
+    """The metric's module."""
+    return import_module(f"pipeline.metrics.{name}")
+
+
+def network_of(name: str) -> str | None:
+    """The role of the network that a metric needs, if any; "model" is the one that edits."""
+    role: str | None = getattr(module(name), "NETWORK", None)
+    return role
+
+
 def scored(names: Sequence[str], pair: Pair) -> dict[str, Any]:
-    """A column `score_<name>` for each of `names`; a score that cannot be taken fails the row."""
+    """A column `score_<name>` for each of `names` that needs no network.
+
+    A score that cannot be taken fails the row.
+    """
     try:
-        modules = {name: import_module(f"pipeline.metrics.{name}") for name in names}
-        return {f"score_{name}": _finite(name, m.score(pair)) for name, m in modules.items()}
+        modules = {name: module(name) for name in names if network_of(name) is None}
+        return {f"score_{name}": finite(name, m.score(pair)) for name, m in modules.items()}
     except Exception as error:
         return failed("check", as_row_error(error))
 
 
-def _finite(name: str, value: float) -> float:
+def finite(name: str, value: float) -> float:
+    """`value`. Raises RowError where it is no finite number."""
     if not math.isfinite(value):  # it would pass every bound, and JSON cannot hold it
         raise RowError("nan", f"the score {name} is {value}")
     return float(value)

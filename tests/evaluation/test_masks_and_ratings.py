@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.evaluation import _lines, imba, imba_ratings, voc_colour, voc_material
-from pipeline.evaluation._protocol import Network
 from pipeline.evaluation._record import Place
+from pipeline.metrics._networks.network import Network
 from tests.evaluation import layouts
 
 
@@ -105,7 +105,7 @@ def test_l_avc_compares_sets(bench, tmp_path, monkeypatch) -> None:
         def forward(self, x):
             return x.float().mean(dim=(2, 3)) / 255
 
-    judge = Network("/", lambda _: tmp_path, lambda *_: fid.of_features(Means()))
+    judge = Network("/", lambda *_: tmp_path, lambda *_: fid.of_features(Means()))
     monkeypatch.setitem(l_avc.PROTOCOL.networks, "inception", judge)
     data = layouts.plain(tmp_path / "data")
     found = bench("l_avc", data, weights={"inception_64": "/no/file"})

@@ -18,11 +18,12 @@ from pipeline.metrics import _pair, background_psnr, background_ssim, edit_chang
 from pipeline.metrics._pair import Pair
 
 Picture = NDArray[np.uint8]
-SCORES = [
-    import_module(f"pipeline.metrics.{m.name}").score
+MODULES = [
+    import_module(f"pipeline.metrics.{m.name}")
     for m in iter_modules(metrics.__path__)
     if not m.name.startswith("_")
 ]
+SCORES = [module.score for module in MODULES if not hasattr(module, "NETWORK")]
 
 
 def pair(source: Picture, edited: Picture, mask: Picture, alpha: Picture | None = None) -> Pair:

@@ -217,10 +217,12 @@ def test_missing_weights_are_told_in_one_line(tmp_path, monkeypatch) -> None:
     (tmp_path / "empty").mkdir()
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     for call in (
-        lambda: weights.folder("clip", "/no/such/folder"),
-        lambda: weights.folder("clip", str(tmp_path / "empty")),
-        lambda: weights.file("lpips", str(tmp_path), "a.pth", "https://example.invalid/a.pth"),
-        lambda: weights.file("lpips", "torch", "a.pth", "file:///nowhere/a.pth"),
+        lambda: weights.folder("/no/such/folder", "--weights clip"),
+        lambda: weights.folder(str(tmp_path / "empty"), "check.models.clip"),
+        lambda: weights.file(
+            str(tmp_path), "--weights lpips", "a.pth", "https://example.invalid/a.pth"
+        ),
+        lambda: weights.file("torch", "--weights lpips", "a.pth", "file:///nowhere/a.pth"),
     ):
         with pytest.raises(weights.MissingWeights) as said:
             call()

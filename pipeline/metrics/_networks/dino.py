@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, interpolate, normalize
 
-from pipeline.metrics._networks.weights import loaded
+from pipeline.metrics._networks.weights import MissingWeights, loaded
 
 Pixels = NDArray[np.uint8]
 
@@ -28,18 +28,14 @@ EPS = 1e-6
 
 
 class Dino:
-    """One DINO ViT folder on one device."""
+    """One folder of a DINO ViT, or of a DINOv2 (whose keys are not told), on one device."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:
-        from transformers import ViTConfig, ViTModel
-
-        config = ViTConfig.from_pretrained(folder)
-        config.layer_norm_eps = EPS
-        model = loaded(ViTModel, folder, config=config, add_pooling_layer=False)
-        self._model: Any = model.to(device).eval()
+        self._model: Any = _model(folder).to(device).eval()
         self._device = device
         self._keys: Tensor
-        self._model.layers[-1].attention.k_proj.register_forward_hook(self._keep)
+        if self._model.config.model_type == "vit":
+            self._model.layers[-1].attention.k_proj.register_forward_hook(self._keep)
 
     def _keep(self, _: Any, __: Any, keys_NTD: Tensor) -> None:
         self._keys = keys_NTD
@@ -64,6 +60,19 @@ class Dino:
         normal = (small - MEAN.to(self._device)) / STD.to(self._device)
         self._model(normal, interpolate_pos_encoding=True)
         return self._keys.float()
+
+
+def _model(folder: Path) -> Any:
+    from transformers import AutoConfig, Dinov2Model, Dinov2WithRegistersModel, ViTModel
+
+    config = AutoConfig.from_pretrained(folder)
+    kinds = {"dinov2": Dinov2Model, "dinov2_with_registers": Dinov2WithRegistersModel}
+    if config.model_type in kinds:
+        return loaded(kinds[config.model_type], folder)
+    if config.model_type != "vit":
+        raise MissingWeights(f"{folder} is a {config.model_type}, not a DINO ViT or a DINOv2")
+    config.layer_norm_eps = EPS
+    return loaded(ViTModel, folder, config=config, add_pooling_layer=False)
 
 
 def subject_cosines(dino: Dino, ones: Sequence[Pixels], others: Sequence[Pixels]) -> list[float]:

@@ -57,6 +57,8 @@ class Lpips:
         x = ((pictures_N3HW - SHIFT) / SCALE).to(self._device)
         found = []
         for number, layer in enumerate(self._features, 1):
+            if number > self._ends[-1]:  # a last pooling, too large for small pictures
+                break
             x = layer(x)
             if number in self._ends:
                 found.append(x / torch.sqrt(1e-8 + (x**2).sum(dim=1, keepdim=True)))

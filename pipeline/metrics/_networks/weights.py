@@ -13,36 +13,36 @@ class MissingWeights(Exception):
     """Weights are not here and cannot be fetched; the message is one line that says what to do."""
 
 
-def folder(role: str, place: str) -> Path:
+def folder(place: str, option: str) -> Path:
     """The folder of a transformers model: `place` itself, or the hub's copy of that id.
 
-    Raises MissingWeights.
+    `option` is how a person says where it is ("--weights clip"). Raises MissingWeights.
     """
     path = Path(place).expanduser()
     if path.is_dir():
         if (path / "config.json").is_file():
             return path
-        raise MissingWeights(f"{role}: {place} has no config.json; expected a transformers folder")
+        raise _missing(option, f"{place} has no config.json; expected a transformers folder")
     if re.fullmatch(r"[\w.-]+/[\w.-]+", place) and not place.startswith("."):
-        return _from_hub(role, place)
-    raise MissingWeights(f"{role}: {place}: no such folder, and not a Hugging Face id (owner/name)")
+        return _from_hub(place, option)
+    raise _missing(option, f"{place}: no such folder, and not a Hugging Face id (owner/name)")
 
 
-def file(role: str, place: str, name: str, url: str) -> Path:
+def file(place: str, option: str, name: str, url: str) -> Path:
     """The file `name`: `place` itself, in the folder `place`, or ('torch') in torch's hub cache.
 
-    Raises MissingWeights.
+    `option` as for `folder`. Raises MissingWeights.
     """
     if place != "torch":
         path = Path(place).expanduser()
         path = path / name if path.is_dir() else path
         if path.is_file():
             return path
-        raise MissingWeights(f"{role}: no file {path}; fetch {url}")
-    return _from_torch(role, name, url)
+        raise _missing(option, f"no file {path}; fetch {url}")
+    return _from_torch(option, name, url)
 
 
-def _from_hub(role: str, model: str) -> Path:
+def _from_hub(model: str, option: str) -> Path:
     said = "it has no weights"
     for weights, local in ((SAFE, True), (OLD, True), (SAFE, False), (OLD, False)):
         try:
@@ -52,9 +52,10 @@ def _from_hub(role: str, model: str) -> Path:
             continue
         if any(found.glob(weights)):
             return found
-    raise MissingWeights(
-        f"{role}: {model} is not in the cache and cannot be fetched ({said}); where there is a "
-        f"network run `hf download {model}` and give the folder: --weights {role}=FOLDER"
+    raise _missing(
+        option,
+        f"{model} is not in the cache and cannot be fetched ({said}); where there is a "
+        f"network run `hf download {model}` and give the folder: {option}=FOLDER",
     )
 
 
@@ -82,7 +83,7 @@ def loaded(kind: Any, folder: Path, **options: Any) -> Any:
     return model
 
 
-def _from_torch(role: str, name: str, url: str) -> Path:
+def _from_torch(option: str, name: str, url: str) -> Path:
     import torch
 
     cached = Path(torch.hub.get_dir()) / "checkpoints" / name
@@ -92,9 +93,10 @@ def _from_torch(role: str, name: str, url: str) -> Path:
         cached.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(cached), _digest(name), progress=False)
     except Exception as error:  # urllib's and the file system's own kinds
-        raise MissingWeights(
-            f"{role}: {name} is not in {cached.parent} and cannot be fetched "
-            f"({_first_line(error)}); download {url} and give the file: --weights {role}=FILE"
+        raise _missing(
+            option,
+            f"{name} is not in {cached.parent} and cannot be fetched "
+            f"({_first_line(error)}); download {url} and give the file: {option}=FILE",
         ) from error
     return cached
 
@@ -103,6 +105,10 @@ def _digest(name: str) -> str | None:
     """The start of a file's SHA-256, which torchvision puts at the end of its name."""
     found = re.search(r"-([0-9a-f]{8})\.pth$", name)
     return found[1] if found else None
+
+
+def _missing(option: str, reason: str) -> MissingWeights:
+    return MissingWeights(f"{option.removeprefix('--weights ')}: {reason}")
 
 
 def _first_line(error: Exception) -> str:
