@@ -1,7 +1,7 @@
 """What others keep of their edits: published thresholds, each with its source. Knows no score.
 
 The networks are named as theirs; how pictures are prepared for them differs in places, which
-docs/counterfactuals.md says.
+docs/scores.md says.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ Who calls passes in how a config is run (`edit`), so nothing here knows Ray.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -59,6 +60,11 @@ class Job:
 
         Raises UsageError.
         """
+        if re.match(r"[a-z][a-z0-9+.-]+:/", str(output)):
+            raise UsageError(
+                f"--output: {output}: an evaluation writes to a folder of this machine; give one, "
+                "and copy it there when it is done"
+            )
         file = config[0] if config and "=" not in config[0] else None
         settings = {} if file is None else read_yaml(Path(file))
         if not isinstance(settings, dict):

@@ -1,7 +1,9 @@
 """HATIE (CVPR 2025): object and scene edits of Visual Genome pictures, with captions.
 
 Its queries come as a pickle, which is never opened here: `python jobs/convert_hatie.py
-queries_wo_remove.pkl OUT.jsonl` makes lines of it once (see `_lines`), beside `original_images/`.
+queries_wo_remove.pkl OUT.jsonl editable_objs_mask.pkl` makes lines of it once (see `_lines`),
+beside `original_images/`, and pictures of the masks. A mask is of the object before its edit;
+upstream adds what its detector finds of the object afterwards.
 """
 
 from __future__ import annotations
@@ -29,6 +31,19 @@ PROTOCOL = Protocol(
         ),
         Column(
             "lpips", measures.whole_lpips("source"), "AlexNet, to the source", "lower", 1.0, "lpips"
+        ),
+        Column(
+            "lpips_outside",
+            measures.masked_lpips,
+            "AlexNet, both pictures × (1 − mask), of edits that have a mask",
+            "lower",
+            1.0,
+            "lpips",
+        ),
+        Column(
+            "psnr_outside",
+            measures.each(measures.masked_psnr),
+            "dB, likewise, over the whole frame",
         ),
     ),
     comparable="its five aspects are computed by its own code: they need its detector, its masks "

@@ -36,6 +36,13 @@ ABOUT = {
     "background_psnr": "dB outside of the mask; 100 is identical",
     "background_ssim": "structure outside of the mask; 1 is identical",
     "edit_change": "ΔE2000 inside of the mask; 2 is just visible",
+    "clip_source": "CLIP cosine of source and source text",
+    "clip_target": "CLIP cosine of edit and target text",
+    "clip_direction": "CLIP cosine of the pictures' and the texts' change",
+    "clip_image": "CLIP cosine of both pictures",
+    "dino": "DINO cosine of both pictures; 1 is the same",
+    "lpips": "distance of both pictures to the eye; 0 is none",
+    "model_verdict": "above 0: the model finds the target rather than the source",
     "texture_kept": "fine detail inside of the mask; 1 is unchanged",
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 Piece = tuple[str, bool]
 """A part of a prompt, and whether the other prompt lacks it."""
 
-_SPELT = {"psnr": "PSNR", "ssim": "SSIM", "clip": "CLIP", "lpips": "LPIPS"}
+_SPELT = {"psnr": "PSNR", "ssim": "SSIM", "clip": "CLIP", "lpips": "LPIPS", "dino": "DINO"}
 
 
 def figure(value: float) -> str:

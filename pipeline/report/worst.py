@@ -8,7 +8,15 @@ from typing import Any
 
 Row = dict[str, Any]
 
-LOW_IS_WORSE = ("background_psnr", "background_ssim", "edit_change", "texture_kept")
+LOW_IS_WORSE = (
+    "background_psnr",
+    "background_ssim",
+    "edit_change",
+    "texture_kept",
+    "clip_target",
+    "clip_direction",
+    "model_verdict",
+)
 """Scores whose low values are the bad ones."""
 HIGH_IS_WORSE = ("delta_e", "deltae", "de2000")
 """Parts of the names of those whose high values are."""

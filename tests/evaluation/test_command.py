@@ -85,6 +85,17 @@ def test_a_benchmark_in_one_command(evaluate, judges, tiny_model, tmp_path) -> N
 
 
 @pytest.mark.parametrize(
+    ("name", "layout"), [("pie_bench", layouts.pie_bench), ("semantic_aware", layouts.plain)]
+)
+def test_a_benchmark_runs_with_ray_as_without(ray_here, bench, tmp_path, name, layout) -> None:
+    data = layout(tmp_path / "data")
+    here = bench(name, data, rows=1, output=tmp_path / "here")
+    there = bench(name, data, rows=1, output=tmp_path / "there", local=False)
+    assert here["rows"]["none"]["edits"] == 1
+    assert here["rows"] == there["rows"]
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["beauty"], "no protocol 'beauty'; there are: dream_edit_bench"),
@@ -93,12 +104,17 @@ def test_a_benchmark_in_one_command(evaluate, judges, tiny_model, tmp_path) -> N
         (["scenes", "edit.step=3"], "edit.step: unknown key"),
         (["scenes", "/no/file.yaml"], "/no/file.yaml: cannot read it"),
         (["scenes", "--edits", "/nowhere"], "--edits: /nowhere: no such folder"),
+        (
+            ["scenes", "--output", "s3://bucket/x"],
+            "--output: s3:/bucket/x: an evaluation",
+        ),
         (["pie_bench", "--weights", "clip"], "--weights clip: expected NAME=FOLDER"),
         (["pie_bench", "--data", "/", "--weights", "x=y"], "--weights x: pie_bench has no such"),
     ],
 )
 def test_a_mistake_is_one_clear_line(evaluate, tmp_path, arguments, said) -> None:
-    code, _, err = evaluate(*arguments, "--local", "--output", tmp_path / "out")
+    output = () if "--output" in arguments else ("--output", tmp_path / "out")
+    code, _, err = evaluate(*arguments, "--local", *output)
     assert code == 2, err
     assert said in err
     assert "Traceback" not in err

@@ -60,12 +60,24 @@ def test_hatie_is_converted_once(bench, tmp_path) -> None:
         "target_caption": case.wanted.caption,
         "instruction": "Replace the person with a cup.",
     }
-    (tmp_path / "q.pkl").write_bytes(pickle.dumps({"2373554": [query, {**query, "id": 2}]}))
-    done = convert(tmp_path / "q.pkl", tmp_path / "records.jsonl")
-    assert (done.returncode, "2 records" in done.stdout) == (0, True)
+    background = {**query, "id": 3, "type": "bg_chg"}
+    listed = [query, {**query, "id": 2, "original": ["nowhere", "x"]}, background]
+    (tmp_path / "q.pkl").write_bytes(pickle.dumps({"2373554": listed}))
+    thing = case.scene.mask(64)
+    masks = [{"image": "2373554", "editable_objs": {"3143517": {"mask": thing, "bbox": [0, 1]}}}]
+    (tmp_path / "m.pkl").write_bytes(pickle.dumps(masks))
+    done = convert(tmp_path / "q.pkl", tmp_path / "records.jsonl", tmp_path / "m.pkl")
+    assert (done.returncode, "3 records, 2 with a mask" in done.stdout) == (0, True), done.stderr
+    first, second, third = _lines.records(Place(tmp_path))
+    assert (first.mask() == thing).all() and second.mask() is None
+    assert (third.mask() == ~thing).all()
+    (tmp_path / "q.pkl").write_bytes(pickle.dumps({"2373554": listed[:2]}))
+    done = convert(tmp_path / "q.pkl", tmp_path / "records.jsonl", tmp_path / "m.pkl")
     assert [r.id for r in _lines.records(Place(tmp_path))] == ["23847", "2"]
     row = bench("hatie", tmp_path, output=tmp_path / "out")["rows"]["none"]
     assert (row["edits"], list(row["groups"])) == (2, ["obj_rep"])
+    outside = row["all"]["psnr_outside"]
+    assert outside["nan"] == 1 and outside["count"] + outside["inf"] == 1
 
 
 def test_a_pickle_that_names_code_is_refused(tmp_path) -> None:
@@ -78,6 +90,6 @@ def test_a_pickle_that_names_code_is_refused(tmp_path) -> None:
     assert convert(tmp_path / "q.pkl", tmp_path / "out.jsonl").returncode == 1
 
 
-def convert(source: Path, out: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPT), str(source), str(out)]
+def convert(*paths: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPT), *map(str, paths)]
     return subprocess.run(command, capture_output=True, text=True, check=False)

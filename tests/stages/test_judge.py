@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from pyroaring import BitMap
 from torch.nn.functional import cosine_similarity
 
@@ -111,17 +111,17 @@ def dino_alone(folder: str, pair: Any) -> float:
     prepare = ViTImageProcessorPil(
         do_resize=False, image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225]
     )
-    frames = [Image.fromarray(picture) for picture in pair]
-    frames = [ImageOps.scale(frame, 256 / min(frame.size)) for frame in frames]  # bicubic
-    frames = [_middle(frame) for frame in frames]
-    model = ViTModel.from_pretrained(folder, add_pooling_layer=False).eval()
+    frames = [_middle(Image.fromarray(picture)) for picture in pair]
+    model = ViTModel.from_pretrained(folder, add_pooling_layer=False, layer_norm_eps=1e-6).eval()
     with torch.no_grad():
         states = model(**prepare(images=frames, return_tensors="pt")).last_hidden_state
     return float(cosine_similarity(states[0, 0], states[1, 0], dim=0))
 
 
 def _middle(frame: Image.Image) -> Image.Image:
-    left, top = ((side - 224) // 2 for side in frame.size)
+    short = min(frame.size)
+    frame = frame.resize([256 * side // short for side in frame.size], Image.Resampling.BICUBIC)
+    left, top = (round((side - 224) / 2) for side in frame.size)
     return frame.crop((left, top, left + 224, top + 224))
 
 
