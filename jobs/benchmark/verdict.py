@@ -10,6 +10,7 @@ import torch
 
 from pipeline.config import Edit, Invert, Mask
 from pipeline.demo.evaluate import KINDS, Case, Setup, cases, edit_cases
+from pipeline.demo.photos import HELD_OUT
 from pipeline.demo.scenes import COLOURS, OBJECTS, PLACES
 from pipeline.demo.scores import Picture, psnr
 from pipeline.diffusion.noise import row_seed
@@ -18,6 +19,8 @@ from pipeline.metrics._shown import Shown
 from pipeline.models.stable_diffusion import Config
 from pipeline.section import build
 
+FIRST = HELD_OUT + 1000
+"""Scenes that nothing was chosen on."""
 WORDS = {"colour": COLOURS, "object": OBJECTS, "background": PLACES}
 
 
@@ -33,7 +36,7 @@ def measure(model: str, scenes: int) -> dict[str, Any]:
 
 def _judged(model: Any, setup: Setup, scenes: int) -> Iterator[tuple[Case, float, bool, float]]:
     """Case, verdict, whether the edit is right, and its PSNR to the true one in the region."""
-    for outcome in edit_cases(model, setup, cases(scenes)):
+    for outcome in edit_cases(model, setup, cases(scenes, FIRST)):
         case, side = outcome.case, outcome.mask.shape[0]
         if not outcome.mask.any():
             continue
