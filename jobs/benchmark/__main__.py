@@ -37,9 +37,9 @@ ChunkRows = Annotated[int, typer.Option(help="Images a chunk.", min=1)]
 def engine(
     model: Model = "demo",
     arch: Annotated[
-        str, typer.Option(help="sd15: Stable Diffusion 1.5's architecture, random weights.")
+        str, typer.Option(help="sd15, sdxl, sd35, flux or z_image: that one, random weights.")
     ] = "",
-    width: Annotated[int, typer.Option(help="Channels of that UNet's first level.")] = 320,
+    width: Annotated[int, typer.Option(help="320: its true size; else a small one.")] = 320,
     device: Device = "auto",
     dtype: Dtype = "auto",
     compile: Compile = False,

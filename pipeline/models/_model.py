@@ -160,7 +160,10 @@ class Model:
                 for rows in (2, self.rows.size):
                     x_BCHW = torch.zeros(rows, self.channels, side, side, device=self.device)
                     t_B = self.timesteps(2, (side, side))[:1].repeat(rows)
-                    self.eps(x_BCHW, t_B, self.text([""] * rows))
+                    cond = self.text([""] * rows)
+                    if self.told:
+                        cond["guidance"] = torch.ones(rows, device=self.device)
+                    self.eps(x_BCHW, t_B, cond)
         except RuntimeError as error:
             reason = " ".join(str(error).splitlines()[:2]).strip()
             raise UsageError(f"model.compile: {reason}; set it to false to do without") from error

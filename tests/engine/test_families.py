@@ -1,4 +1,4 @@
-"""A run of every family, from shards to Parquet: one of them on Ray too, the others in a loop."""
+"""A run of every family from shards to Parquet, in a loop and on Ray."""
 
 from __future__ import annotations
 
@@ -34,22 +34,17 @@ def _rows(out: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_run_from_shards_to_parquet(tmp_path: Path, family: str) -> None:
-    config = _config(tmp_path, family)
-    assert config.model.type == family
-    tally = run(config, local=True, verbose=False, watch=lambda _: None)
-    assert (tally.rows, tally.planned, tally.written, tally.dead) == (3, 6, 6, 0)
-    rows = _rows(tmp_path / "out")
-    assert len(rows) == 6 and len({row["weights"] for row in rows}) == 1
-    assert all(row["guidance_scale"] == config.edit.guidance_scale for row in rows)
-
-
-def test_ray_gives_the_bytes_of_the_loop(ray_here: None, tmp_path: Path) -> None:
+def test_ray_gives_the_bytes_of_the_loop(ray_here: None, tmp_path: Path, family: str) -> None:
+    found = {}
     for out, local in (("here", True), ("ray", False)):
-        run(_config(tmp_path, "flux", out), local=local, verbose=False, watch=lambda _: None)
-    here, ray = _rows(tmp_path / "here"), _rows(tmp_path / "ray")
-    assert len(here) == 6
-    for one, other in zip(here, ray, strict=True):
+        config = _config(tmp_path, family, out)
+        assert config.model.type == family
+        tally = run(config, local=local, verbose=False, watch=lambda _: None)
+        assert (tally.rows, tally.planned, tally.written, tally.dead) == (3, 6, 6, 0)
+        found[out] = _rows(tmp_path / out)
+    assert len(found["here"]) == 6 and len({row["weights"] for row in found["here"]}) == 1
+    for one, other in zip(found["here"], found["ray"], strict=True):
+        assert one["guidance_scale"] == config.edit.guidance_scale
         assert (one["edited"], one["mask"]) == (other["edited"], other["mask"])
 
 

@@ -73,6 +73,39 @@ def test_engine_takes_an_architecture_instead_of_a_folder(run: Any) -> None:
     assert all(row["TFLOP/s"] > 0 for row in report["rows"])
 
 
+@pytest.mark.parametrize("arch", ["sdxl", "sd35", "flux", "z_image"])
+def test_engine_measures_other_families_without_a_reference(run: Any, arch: str) -> None:
+    report = run(
+        *("engine", "--arch", arch, "--width", "32", "--dtype", "float32"),
+        *("--steps", "2", "--images", "1", "--rounds", "1"),
+    )
+    named = [row["what"] for row in report["rows"]]
+    assert len(named) == 4 and all(name.startswith("ours") for name in named)
+    assert not any(key.startswith("ratio") for key in report)
+    for row in report["rows"]:
+        assert row["evaluations/s"] * row["s/edit"] == pytest.approx(row["evaluations/edit"])
+        assert 0 < row["autoencoder's share"] < 1 and row["share of matrix product"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arch", "parameters"),
+    [
+        ("sdxl", 2_567_463_684),
+        ("sd35", 2_243_171_520),
+        ("flux", 11_901_408_320),
+        ("z_image", 6_154_908_736),
+    ],
+)
+def test_the_architectures_are_of_their_published_sizes(arch: str, parameters: int) -> None:
+    import torch
+
+    from jobs.benchmark import arch as architectures
+
+    with torch.device("meta"):
+        network = architectures.ARCHS[arch].network(320)
+    assert sum(p.numel() for p in network.parameters()) == parameters
+
+
 def test_the_architecture_is_stable_diffusion_1_5(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its published size; made without memory for it."""
     import torch

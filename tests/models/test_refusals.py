@@ -216,6 +216,19 @@ def test_every_number_of_steps_has_as_many_times(
         assert (model.alpha(times) > 0).all() and (model.sigma(times).diff() >= 0).all()
 
 
+@pytest.mark.parametrize("family", [XL, SD3, FLUX, Z, KLEIN])
+def test_what_is_compiled_is_asked_as_an_edit_asks_it(
+    folders: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, family: str
+) -> None:
+    """Guidance and all; the compiler itself is left out, for it takes minutes."""
+    model = _built(family, folders(family), resolution=64)
+    rows: list[int] = []
+    monkeypatch.setattr(model, "_compile", lambda: None)
+    model._network.register_forward_pre_hook(lambda *_: rows.append(1))
+    model.compile()
+    assert len(rows) == 2
+
+
 def test_text_encoders_are_on_the_cpu_between_texts(folders: Callable[[str], Path]) -> None:
     plain, model = (_built(FLUX, folders(FLUX), offload_text=value) for value in (False, True))
     moves: list[tuple[str, str]] = []
