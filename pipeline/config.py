@@ -315,6 +315,12 @@ class RunConfig(Section):
             return raw
         return import_module("pipeline.models._auto").completed(raw, variants("models"))
 
+    @model_validator(mode="after")
+    def _exact_colours(self) -> RunConfig:
+        if getattr(self.prompts, "exact", False) and self.edit.paste_back != "recolor":
+            raise ValueError("edit.paste_back: exact colours (a hex) need recolor")
+        return self
+
     def result_settings(self) -> dict[str, Any]:
         """What decides the rows that are written: all but places, access and how it is run."""
         settings = self.model_dump(mode="json")

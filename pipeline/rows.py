@@ -63,6 +63,7 @@ EDIT_TYPE = pa.struct(
         pa.field("mask_strength", pa.float64()),  # null: the config's
         pa.field("encoding_ratio", pa.float64()),  # null: the config's
         pa.field("guidance_scale", pa.float64()),  # null: the config's
+        pa.field("colour", pa.string()),  # #rrggbb, the exact colour asked for; null: none
     ]
 )
 
@@ -92,6 +93,8 @@ RESULT = pa.schema(
         pa.field("mask_area", pa.float32()),  # share of the picture that the edit covers, 0..1
         pa.field("mask_state", pa.string()),  # partial | empty | full
         pa.field("mask_from", pa.string()),  # model | input | both: who said where
+        pa.field("colour", pa.string()),  # #rrggbb, the exact colour asked for; null: none
+        pa.field("reached", pa.string()),  # #rrggbb, the colour of what was recoloured; null: not
         pa.field("model", pa.string()),  # the id or folder that the actor loaded
         pa.field("weights", pa.string()),  # digest of all of its files that decide pictures
     ]

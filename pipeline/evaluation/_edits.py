@@ -33,6 +33,7 @@ SCHEMA = pa.schema(
         pa.field("image", pa.binary()),
         pa.field("source_prompt", pa.string()),
         pa.field("target_prompt", pa.list_(pa.string())),
+        pa.field("colour", pa.list_(pa.string())),
     ]
 )
 
@@ -103,6 +104,7 @@ def config(
     Raises UsageError.
 
     Whatever `raw` says of input, prompts, output and check is replaced. `masks`: the rows have one.
+    `paste` is a way of paste-back, or exact: recolor, with the record's own colour given.
     """
     whole: dict[str, Any] = {
         **{key: dict(value) if isinstance(value, dict) else value for key, value in raw.items()},
@@ -113,6 +115,8 @@ def config(
         "check": {"scores": []},
     }
     whole.setdefault("model", {"type": "stable_diffusion", "path": "demo"})
+    if paste == "exact":
+        whole["prompts"]["colour"], paste = "colour", "recolor"
     ways = [] if paste is None else [f"edit.paste_back={paste}"]
     return parse(whole, name, [*overrides, *ways])
 
@@ -125,12 +129,16 @@ def _shared(record: Record) -> tuple[str, str, bool]:
 def _row(group: Sequence[Record], masks: bool) -> dict[str, Any]:
     first = group[0]
     region = first.mask() if masks else None
+    targets: dict[str, Record] = {}
+    for record in group:
+        targets.setdefault(record.target_prompt, record)
     return {
         "mask": None if region is None else encode_mask(region.astype(np.uint8) * np.uint8(255)),
         "id": first.id,
         "image": first.source(),
         "source_prompt": first.source_prompt,
-        "target_prompt": list(dict.fromkeys(record.target_prompt for record in group)),
+        "target_prompt": list(targets),
+        "colour": [record.colour() for record in targets.values()],
     }
 
 

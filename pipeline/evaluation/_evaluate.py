@@ -26,6 +26,7 @@ from pipeline.evaluation._score import Scored, Track, score
 from pipeline.metrics._networks.weights import MissingWeights
 
 Edit = Callable[[RunConfig], Any]
+ABOUT = {"none": "without paste-back", "exact": "with paste-back (recolor), the colour given"}
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ def _rows(
     rows = []
     for way in dict.fromkeys(["none", usual, *chosen.paste]):
         edit(_config(job, way))
-        about = "without paste-back" if way == "none" else f"with paste-back ({way})"
+        about = ABOUT.get(way, f"with paste-back ({way})")
         rows.append(Edits(way, about + masks, job.output / f"edits-{way}"))
     return rows + _reference_rows(job, chosen, base, records, track)
 

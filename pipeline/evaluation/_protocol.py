@@ -105,7 +105,7 @@ class Protocol:
     per_row: int = 1  # records of one `--rows`
     rows: int | None = None  # `--rows` where none are given
     panel: int | None = None  # side of the last panel of a wide result that is not ours
-    paste: tuple[str, ...] = ()  # ways of paste-back beside none and the config's own
+    paste: tuple[str, ...] = ()  # ways beside none and the config's own: of paste-back, or exact
     rated: Callable[[Record], Values] | None = None  # people's scores: nothing is edited
 
     def on(self, place: Place) -> Protocol:

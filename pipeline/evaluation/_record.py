@@ -68,6 +68,8 @@ class Record:
     source_prompt: str = ""  # may be empty, as in DiffEdit
     picture: str = ""  # what records of one picture share, for they share its inversion
     group: str = ""  # category, for rows of its own in the table
+    also: tuple[str, ...] = ()  # more categories
+    colour: Callable[[], str | None] = lambda: None  # #rrggbb of the true edit, for the way `exact`
     mask: Callable[[], Region | None] = lambda: None  # (H, W), True where the edit belongs
     references: Callable[[], list[Pixels]] = list  # of the subject
     wanted: Callable[[], Pixels | None] = lambda: None  # the true edit

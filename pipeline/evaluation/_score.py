@@ -54,13 +54,24 @@ class Scored:
     edits: Edits
     values: dict[str, Values] = field(default_factory=dict)  # record id → column → value
     groups: dict[str, str] = field(default_factory=dict)  # record id → group
+    also: dict[str, tuple[str, ...]] = field(default_factory=dict)  # record id → more groups
     of_set: Values = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)  # column: why → edits
 
+    def members(self, group: str) -> list[str]:
+        """The records of a group."""
+        return [n for n, own in self.groups.items() if group in (own, *self.also.get(n, ()))]
+
+    def named(self) -> list[str]:
+        """The groups that there are."""
+        more = (name for names in self.also.values() for name in names)
+        return sorted({name for name in (*self.groups.values(), *more) if name})
+
     def cells(self, protocol: Protocol, group: str | None = None) -> dict[str, Cell]:
         """Column → cell, over all edits or one group's; a column that was not computed lacks."""
-        rows = [v for name, v in self.values.items() if group in (None, self.groups[name])]
+        chosen = self.values if group is None else self.members(group)
+        rows = [self.values[name] for name in chosen]
         found = {}
         for column in protocol.an_edit:
             values = [row[column.name] for row in rows if column.name in row]
@@ -92,6 +103,7 @@ def score(
         for item, values in zip(batch, rows, strict=True):
             scored.values[item.record.id] = values
             scored.groups[item.record.id] = item.record.group
+            scored.also[item.record.id] = item.record.also
     scored.lost = edits.lost + counted
     scored.of_set = _set_values(protocol, records, edits, networks)
     return scored

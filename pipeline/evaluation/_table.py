@@ -83,14 +83,14 @@ def _overall(protocol: Protocol, rows: Sequence[Scored]) -> list[str]:
 
 def _groups(protocol: Protocol, rows: Sequence[Scored]) -> list[str]:
     names = [column.name for column in protocol.an_edit]
-    groups = sorted({group for row in rows for group in row.groups.values() if group})
+    groups = sorted({group for row in rows for group in row.named()})
     if not groups:
         return []
     head = ["group", "row", "edits", *names]
     lines = ["", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for group in groups:
         for row in rows:
-            count = sum(each == group for each in row.groups.values())
+            count = len(row.members(group))
             if not count:
                 continue
             cells = row.cells(protocol, group)
@@ -151,7 +151,7 @@ def _arrow(protocol: Protocol, name: str) -> str:
 
 
 def _row(protocol: Protocol, row: Scored) -> dict[str, Any]:
-    groups = sorted({group for group in row.groups.values() if group})
+    groups = row.named()
     return {
         "about": row.edits.about,
         "edits": len(row.values),

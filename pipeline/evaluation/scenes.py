@@ -19,6 +19,11 @@ from pipeline.demo.scenes import Scene
 from pipeline.evaluation._measures import each
 from pipeline.evaluation._protocol import Column, Item, Protocol
 from pipeline.evaluation._record import Pixels, Place, Record
+from pipeline.images.body import representative
+from pipeline.images.light import hex_of
+from pipeline.images.picture import Picture
+from pipeline.metrics import texture_kept
+from pipeline.metrics._pair import Pair
 
 
 def records(place: Place) -> Iterator[Record]:
@@ -36,10 +41,38 @@ def _record(case: Case, side: int) -> Record:
         source_prompt=case.scene.caption,
         target_prompt=case.wanted.caption,
         group=case.kind,
+        also=_also(case),
+        colour=partial(_colour, case, side),
         mask=partial(case.true_region, side),
         wanted=partial(_drawn, case.wanted, side),
         meta={"wanted": case.wanted},
     )
+
+
+def _also(case: Case) -> tuple[str, ...]:
+    """Groups of colour edits: by material, and white and black as what was and what is wanted."""
+    if case.kind != "colour":
+        return ()
+    ends = (("from", case.scene), ("to", case.wanted))
+    plain = [(way, scene.thing.colour) for way, scene in ends]
+    extreme = [f"colour {way} {name}" for way, name in plain if name in ("white", "black")]
+    return (f"colour {case.scene.thing.material}", *extreme)
+
+
+def _colour(case: Case, side: int) -> str | None:
+    """The representative colour of the true edit; None of an edit of another kind."""
+    if case.kind != "colour":
+        return None
+    before, after = _drawn(case.scene, side), _drawn(case.wanted, side)
+    found = representative(before, after, case.true_region(side).astype(np.uint8) * 255)
+    return None if found is None else hex_of(found)
+
+
+def _texture(item: Item) -> float:
+    if item.region is None:
+        return float("nan")
+    inside = item.region.astype(np.uint8) * 255
+    return texture_kept.score(Pair(Picture(item.source), Picture(item.edited), inside, inside))
 
 
 def _png(scene: Scene, side: int) -> bytes:
@@ -93,6 +126,11 @@ PROTOCOL = Protocol(
             "region_delta_e", each(partial(_region, "region_delta_e")), "likewise, ΔE2000", "lower"
         ),
         Column(
+            "texture_kept",
+            each(_texture),
+            "correlation of the fine lightness detail in the true region with the source's",
+        ),
+        Column(
             "background_psnr",
             each(_background_psnr),
             "dB to the source outside of the true region, over that area alone, at most 100",
@@ -107,5 +145,5 @@ PROTOCOL = Protocol(
     ranked_by="region_psnr",
     per_row=len(KINDS),
     rows=24,
-    paste=("recolor",),
+    paste=("recolor", "exact"),
 )

@@ -3,7 +3,8 @@
 A product's pixels are its body under more or less light, highlights, prints, trims and, at its
 outline, some background. Its **representative colour** is the median, channel by channel of sRGB,
 of its *body pixels* in the photo: well inside of the mask, of its fullest chroma (no highlight, no
-paler second colour), and of these the half whose lightness is most alike (no deep shade).
+paler second colour), and of these the ones between the 40th and the 80th percentile of luminance
+(no shade, no glare).
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ FULLEST = 60
 """Percentile of chroma that is called the fullest: a print of a few pixels is not the product."""
 GREY = 0.15
 """Chroma over luminance below which a product is white, grey or black, and any pixel is as full."""
+LIT = (40, 80)
+"""Percentiles of luminance between which a body is lit as a picture of it should be."""
 DARK = 0.005
 """Luminance below which chroma over luminance is noise."""
 
@@ -48,16 +51,14 @@ def body_pixels(light: Floats) -> Bools:
     lit = luma >= np.percentile(luma, 10)
     fullest = np.percentile(chroma[lit], FULLEST)
     full = lit & (chroma >= FULL * fullest) if fullest > GREY else lit
-    return np.asarray(full & _alike(luma, full))
+    found = full & _lit(luma, full)
+    return np.asarray(found if found.any() else full)
 
 
-def _alike(luma: Floats, among: Bools) -> Bools:
-    """The shortest range of (logarithmic) luminance that holds half of the pixels `among`."""
-    values = np.log(luma + np.float32(0.01))
-    ordered = np.sort(values[among])
-    half = max(1, len(ordered) // 2)
-    first = int((ordered[half - 1 :] - ordered[: len(ordered) - half + 1]).argmin())
-    return np.asarray((values >= ordered[first]) & (values <= ordered[first + half - 1]))
+def _lit(luma: Floats, among: Bools) -> Bools:
+    """Those of the pixels `among` that are neither in shade nor at their brightest."""
+    low, high = np.percentile(luma[among], LIT)
+    return np.asarray((luma >= low) & (luma <= high))
 
 
 def representative(photo: Pixels, picture: Pixels, inside: Plane) -> Floats | None:

@@ -34,6 +34,16 @@ def companded(light: NDArray[np.floating[Any]]) -> Floats:
     return np.asarray(np.where(light <= 0.0031308, 12.92 * light, root), np.float32)
 
 
+def rgb_of(code: str) -> Floats:
+    """`#rrggbb` → (3,) sRGB in 0..255."""
+    return np.array([int(code[at : at + 2], 16) for at in (1, 3, 5)], np.float32)
+
+
+def hex_of(rgb: Floats) -> str:
+    """(3,) sRGB in 0..255 → `#rrggbb`."""
+    return "#" + "".join(f"{round(float(value)):02x}" for value in rgb)
+
+
 def lab(srgb: NDArray[np.uint8] | Floats) -> NDArray[np.float64]:
     """(…, 3) sRGB, levels or in [0, 1] → CIE Lab (D65, 2°)."""
     from skimage.color import rgb2lab

@@ -9,12 +9,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.images.body import representative
+from pipeline.images.light import Floats
 from pipeline.images.picture import Picture, Pixels, Plane, over_white
 
 Region = tuple[slice, slice]
 """Rows and columns of both pictures."""
 Bools = NDArray[np.bool_]
 
+GRID = 256
 SAMPLE = 65_536
 """Pixels drawn from the mask's box, where it has more."""
 TILES, SIDE = 16, 128
@@ -31,6 +34,7 @@ class Pair:
     mask: Plane  # (H, W), above 0 where edited
     may_differ: Plane  # (H, W), above 0 where `edited` may differ: at least where it is edited
     held: bool = False  # whether `edited` was made of `source` by changes inside of `mask` alone
+    colour: str | None = None  # #rrggbb that the product was to have
 
     @cached_property
     def box(self) -> Region:
@@ -51,6 +55,19 @@ class Pair:
             bool((_unequal(source[part], edited[part]) & self.outside(part)).any())
             for part in self._bands(box)
         )
+
+    @cached_property
+    def reached(self) -> Floats | None:
+        """(3,) sRGB in 0..255, the edit's representative colour; None of an empty mask.
+
+        Of pixels on a grid of about `GRID` on the short side, those that are opaque.
+        """
+        step = max(1, min(self.mask.shape) // GRID)
+        part = slice(None, None, step), slice(None, None, step)
+        inside = np.where(self.mask[part] > 0, np.uint8(255), np.uint8(0))
+        if self.source.alpha is not None:
+            inside = np.where(self.source.alpha[part] == 255, inside, np.uint8(0))
+        return representative(self.source.rgb[part], self.edited.rgb[part], inside)
 
     def _differs(self, part: Region) -> bool:
         if self.source.alpha is None:

@@ -17,6 +17,7 @@ class PlannedEdit:
     mask_strength: float | None = None
     encoding_ratio: float | None = None
     guidance_scale: float | None = None
+    colour: str | None = None  # `#rrggbb`: the exact colour that the edited thing gets
 
 
 class Rule(Protocol):

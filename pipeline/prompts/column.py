@@ -11,6 +11,7 @@ from pydantic import Field
 
 from pipeline.errors import RowError
 from pipeline.prompts._rule import PlannedEdit, Rule
+from pipeline.prompts._targets import codes
 from pipeline.prompts._words import MAX_PROMPT, checked, unique_names
 from pipeline.section import Section
 
@@ -34,6 +35,16 @@ class Config(Section):
     guidance_scale: str | None = Field(
         None, description="Column of the row's own edit.guidance_scale; null: the config's."
     )
+    colour: str | None = Field(
+        None,
+        description='Column of the exact colour of the result, as "#1f2a44", or a list of as many '
+        "as targets; null: as the prompt makes it. Needs edit.paste_back: recolor.",
+    )
+
+    @property
+    def exact(self) -> bool:
+        """Whether a colour may be asked for exactly."""
+        return self.colour is not None
 
 
 def build(config: Config) -> Rule:
@@ -63,9 +74,10 @@ class ColumnRule:
         strength = _share(columns, config.mask_strength)
         ratio = _share(columns, config.encoding_ratio)
         guidance = _number(columns, config.guidance_scale)
+        colours = codes(columns, config.colour, len(targets))
         return [
-            PlannedEdit(name, source, target, strength, ratio, guidance)
-            for name, target in zip(unique_names(targets), targets, strict=True)
+            PlannedEdit(name, source, target, strength, ratio, guidance, colour)
+            for name, target, colour in zip(unique_names(targets), targets, colours, strict=True)
         ]
 
 

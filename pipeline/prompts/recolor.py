@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydantic import Field
@@ -14,7 +14,7 @@ from pipeline.prompts import _column
 from pipeline.prompts._choice import Place, attached, matching, own_colour
 from pipeline.prompts._insert import before_noun, before_product
 from pipeline.prompts._rule import PlannedEdit, Rule
-from pipeline.prompts._targets import ColourColumns, Colours, Word, targets
+from pipeline.prompts._targets import ColourColumns, Colours, Target, Word, cell, of_word, targets
 from pipeline.prompts._title import Title, clean, same
 from pipeline.prompts._words import checked, nouns, replaced, unique_names
 from pipeline.section import Section
@@ -27,7 +27,7 @@ class Config(Section):
     colours: Colours = Field(
         ("red", "yellow", "green", "blue", "purple", "black", "white"),
         description="Colours for each product, the one that it has is left out: words, "
-        "or the row's own: {name: COLUMN} of text or lists.",
+        "{name, hex} or {name, lab} for exact ones; or the row's columns: {name: …, hex: …}.",
     )
     source_colour: Word | None = Field(
         None,
@@ -40,9 +40,21 @@ class Config(Section):
         description="Noun, or nouns, of the product, or the column of its noun: its colour is "
         "changed, or put before it where it has none. Unset: the caption tells.",
     )
+    product: Word | None = Field(
+        None,
+        description="Column that names the product. All its photos get the same colours: a word "
+        "without a hex means the colour that CSS calls so. Unset: each photo's own edit says.",
+    )
     on_missing: Literal["dead", "pass"] = Field(
         "dead", description="No colour word (or no such noun): dead letter, or nothing to do."
     )
+
+    @property
+    def exact(self) -> bool:
+        """Whether a colour may be asked for exactly."""
+        if isinstance(self.colours, ColourColumns):
+            return self.colours.hex is not None or self.product is not None
+        return self.product is not None or any(not isinstance(c, str) for c in self.colours)
 
 
 def build(config: Config) -> Rule:
@@ -68,26 +80,35 @@ class RecolorRule:
     def columns(self) -> list[str]:
         """The columns that the config names; `object` is left out, for it may be a noun."""
         asked = self.config.colours
-        named = [asked.name] if isinstance(asked, ColourColumns) else []
-        return [name for name in (self.config.source_colour, *named) if name]
+        named = [asked.name, asked.hex] if isinstance(asked, ColourColumns) else []
+        return [name for name in (self.config.source_colour, self.config.product, *named) if name]
 
     def plan(self, caption: str | None, columns: Mapping[str, Any]) -> list[PlannedEdit]:
         """The product in each other colour.
 
         Raises RowError: `no_caption`, `caption_too_long`, `no_colour`, `no_object`, and where it
         cannot be told which words are to change: `unclear_colour`, `several_colours`,
-        `colour_differs`, `colour_code`, `other_language`; `no_column`, `bad_value`.
+        `colour_differs`, `colour_code`, `other_language`; `no_column`, `bad_value`,
+        `no_exact_colour`.
         """
         product = self._product(columns)
         text = clean(checked(caption))
-        asked = targets(self.config.colours, columns)
-        known = [*asked, *([product.colour] if product.colour else ())]
+        asked = self._targets(columns)
+        known = [*(colour.name for colour in asked), *([product.colour] if product.colour else ())]
         try:
             return _edits(Title(text, known), product, asked)
         except RowError as error:
             if self.config.on_missing == "pass" and error.kind in ("no_colour", "no_object"):
                 return []
             raise
+
+    def _targets(self, columns: Mapping[str, Any]) -> list[Target]:
+        asked = targets(self.config.colours, columns)
+        if self.config.product is None:
+            return asked
+        if cell(columns, self.config.product) in (None, ""):
+            raise RowError("bad_value", f"column {self.config.product!r} names no product")
+        return [replace(colour, hex=colour.hex or of_word(colour.name)) for colour in asked]
 
     def _product(self, columns: Mapping[str, Any]) -> Product:
         config = self.config
@@ -99,14 +120,15 @@ class RecolorRule:
         return Product(given, False, colour)
 
 
-def _edits(title: Title, product: Product, asked: list[str]) -> list[PlannedEdit]:
+def _edits(title: Title, product: Product, asked: list[Target]) -> list[PlannedEdit]:
     place = _place(title, product)
     has = {same(colour) for colour in (place and place.colour, product.colour) if colour}
-    names = [colour for colour in asked if same(colour) not in has]
+    wanted = [colour for colour in asked if same(colour.name) not in has]
+    names = [colour.name for colour in wanted]
     source, prompts = _prompts(title, place, product, names)
     return [
-        PlannedEdit(name, source, prompt)
-        for name, prompt in zip(unique_names(names), prompts, strict=True)
+        PlannedEdit(name, source, prompt, colour=colour.hex)
+        for name, prompt, colour in zip(unique_names(names), prompts, wanted, strict=True)
     ]
 
 

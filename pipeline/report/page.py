@@ -190,12 +190,16 @@ def card(
         prompts=word_changes(row["source_prompt"] or "", row["target_prompt"] or ""),
         overlay=data_uri(covered) if covered else None,
         edited=data_uri(edited) if edited else None,
-        colour=asked or (colour_inside(edited, mask) if edited and mask else None),
+        colour=asked or row.get("reached") or _own_colour(edited, mask),
         asked=asked is not None,
         delta_e=colours.delta_e(row),
         worst=rank,
         verdict=verdict,
     )
+
+
+def _own_colour(edited: Image.Image | None, mask: Image.Image | None) -> str | None:
+    return colour_inside(edited, mask) if edited and mask else None
 
 
 def _bytes(row: Row, name: str) -> bytes | None:

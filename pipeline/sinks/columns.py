@@ -24,6 +24,8 @@ MEANINGS = {
     "mask_area": "share of the picture that is edited, 0..1",
     "mask_state": "partial, empty (nothing to edit was found) or full",
     "mask_from": "who said where to edit: model, input (its own mask), or both (what both have)",
+    "colour": "#rrggbb, the exact colour that was asked for; null where none was",
+    "reached": "#rrggbb, the representative colour of the edited product, where it was recoloured",
     "model": "id or folder of the model",
     "weights": "digest of all in the model's folder that decides its pictures",
     "input": "where the input was read, as it was configured",

@@ -26,6 +26,7 @@ from pipeline.images.bucket import bucket, resized, to_tensor
 from pipeline.images.decode import decode, pixels
 from pipeline.images.encode import FRESH, encode_edited, encode_mask
 from pipeline.images.given import Given, read
+from pipeline.images.light import rgb_of
 from pipeline.images.original import Original
 from pipeline.images.paste import paste_back
 from pipeline.images.picture import Picture, Pixels, Plane
@@ -38,7 +39,7 @@ from pipeline.stages.explode import Outcome, Row, exploded
 from pipeline.stages.guard import as_row_error, guarded
 from pipeline.stages.judge import Judges
 from pipeline.stages.room import Room
-from pipeline.stages.score import scored
+from pipeline.stages.score import reached, scored
 from pipeline.stages.turn import Turn
 
 Masks = tuple[bytes | None, bytes | None]
@@ -191,13 +192,17 @@ class Edit:
             picture = job.kept or decode(job.data, self._config.input.max_pixels)
             given = self._given(job.masks, picture)
             photo = Photo(job, picture, Original(job.data), given, seen)
-            return [self._outcome(photo, *edit) for edit in edits]
+            colours = [planned["colour"] for planned in job.edits]
+            return [
+                self._outcome(photo, *edit, colour)
+                for edit, colour in zip(edits, colours, strict=True)
+            ]
 
-    def _outcome(self, photo: Photo, target: Target, edited: Edited) -> Outcome:
+    def _outcome(self, photo: Photo, target: Target, edited: Edited, colour: str | None) -> Outcome:
         if edited.error:
             return edited.error
         try:
-            picture, mask = self._pasted(photo, edited)
+            picture, mask = self._pasted(photo, edited, colour)
             picture, mask = photo.given.limited(
                 photo.picture, picture, mask, photo.original, self._config.output.image_format
             )
@@ -218,24 +223,28 @@ class Edit:
                 "mask_from": photo.given.origin,
                 "model": self._model.name,
                 "weights": self._model.weights,
-                **self._written(photo, picture, mask),
+                **self._written(photo, picture, mask, colour),
                 **self._shown(photo, picture, target, edited),
             }
         except Exception as error:
             return as_row_error(error)
 
-    def _written(self, photo: Photo, picture: Picture, mask: Plane) -> Row:
-        """The files of an edit, and its scores."""
+    def _written(self, photo: Photo, picture: Picture, mask: Plane, colour: str | None) -> Row:
+        """The files of an edit, its colour, and its scores."""
         wanted = self._config.output.image_format
         everywhere = self._config.edit.paste_back == "none" and picture is not photo.picture
         exact = photo.given.protected is not None
         file = encode_edited(picture, mask, photo.original, wanted, everywhere, exact)
         fresh = file.encoding.startswith(FRESH)
         shown = decode(file.data, mask.size) if fresh else picture
-        pair = Pair(photo.picture, shown, mask, file.mask, held=not (fresh or everywhere))
-        scores = scored(self._config.check.scores, pair)
-        files = {"edited": file.data, "encoding": file.encoding, "mask": encode_mask(file.mask)}
-        return files | scores
+        pair = Pair(photo.picture, shown, mask, file.mask, not (fresh or everywhere), colour)
+        return {
+            "edited": file.data,
+            "encoding": file.encoding,
+            "mask": encode_mask(file.mask),
+            "reached": reached(pair) if self._config.edit.paste_back == "recolor" else None,
+            **scored(self._config.check.scores, pair),
+        }
 
     def _shown(self, photo: Photo, picture: Picture, target: Target, edited: Edited) -> Row:
         """What the judges look at, if there are any."""
@@ -246,7 +255,7 @@ class Edit:
         texts = target.source_prompt, target.target_prompt
         return {"shown": Shown(job.seen, after, *texts, edited.mask.numpy(), job.seed)}
 
-    def _pasted(self, photo: Photo, edited: Edited) -> tuple[Picture, Plane]:
+    def _pasted(self, photo: Photo, edited: Edited, colour: str | None) -> tuple[Picture, Plane]:
         """The edited picture and its mask, (H, W) uint8, of the photo's own size."""
         rgb, alpha = photo.picture.rgb, photo.picture.alpha
         if edited.image is None:
@@ -254,8 +263,9 @@ class Edit:
             return photo.picture, mask if alpha is None else np.where(alpha > 0, mask, np.uint8(0))
         how = self._config.edit
         outline = photo.given.outline(edited.outline)
+        wanted = None if colour is None else rgb_of(colour)
         rgb, mask = paste_back(
-            rgb, edited.image, outline, how.paste_back, how.feather, alpha, photo.seen
+            rgb, edited.image, outline, how.paste_back, how.feather, alpha, photo.seen, wanted
         )
         return Picture(rgb, alpha), mask
 

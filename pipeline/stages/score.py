@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from pipeline.errors import RowError
+from pipeline.images.light import hex_of
 from pipeline.metrics._pair import Pair
 from pipeline.stages.guard import as_row_error
 from pipeline.stages.plan import failed
@@ -27,13 +28,21 @@ def network_of(name: str) -> str | None:
 def scored(names: Sequence[str], pair: Pair) -> dict[str, Any]:
     """A column `score_<name>` for each of `names` that needs no network.
 
-    A score that cannot be taken fails the row.
+    A score that cannot be taken fails the row. A score that an edit has not, such as the distance
+    to a colour that nobody asked for, is null.
     """
     try:
         modules = {name: module(name) for name in names if network_of(name) is None}
-        return {f"score_{name}": finite(name, m.score(pair)) for name, m in modules.items()}
+        values = {name: m.score(pair) for name, m in modules.items()}
+        return {f"score_{n}": None if v is None else finite(n, v) for n, v in values.items()}
     except Exception as error:
         return failed("check", as_row_error(error))
+
+
+def reached(pair: Pair) -> str | None:
+    """`#rrggbb` of the edit's representative colour; None where the mask is empty."""
+    found = pair.reached
+    return None if found is None else hex_of(found)
 
 
 def finite(name: str, value: float) -> float:

@@ -197,7 +197,9 @@ def test_it_is_what_the_straight_computation_gives(
     found, area = paste_back(photo, edit, mask, mode, feather)
     wanted, wanted_area = slow_paste.paste_back(photo, edit, mask, mode, feather)
     difference = np.abs(found.astype(int) - wanted)[wanted_area > 0]
-    assert difference.mean() < 0.25 and np.percentile(difference, 99.9) <= 6
+    # A recolouring begins within 3 % of a ramp that is twice as wide, and drawn coarser.
+    most = 6 if mode == "feather" else 10
+    assert difference.mean() < 0.25 and np.percentile(difference, 99.9) <= most
     alone = (area > 0) != (
         wanted_area > 0
     )  # a recolouring's mask ends where its change rounds to 0

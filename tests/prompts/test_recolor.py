@@ -88,17 +88,22 @@ def test_recoloring_the_result_back_gives_the_caption(has: str, colours: list[st
 
 
 @pytest.mark.parametrize(
-    ("colours", "names"),
+    ("colours", "exact"),
     [
-        (["red", "Navy", "navy"], ["red", "navy"]),
-        ({"name": "to"}, ["navy", "sage green"]),
-        ({"name": "one"}, ["navy"]),
+        (["red", {"name": "navy", "hex": "#1F2A44"}], {"red": None, "navy": "#1f2a44"}),
+        ([{"name": "Coral", "lab": [67.3, 45.4, 47.5]}], {"coral": "#ff7f50"}),
+        ([{"name": "navy", "hex": "#000080"}, "navy"], {"navy": "#000080"}),
+        ({"name": "to", "hex": "code"}, {"navy": "#1f2a44", "sage green": None}),
+        ({"name": "to"}, {"navy": None, "sage green": None}),
+        ({"name": "one", "hex": "its"}, {"navy": "#1f2a44"}),
     ],
 )
-def test_colours_of_the_config_and_of_columns(colours: Any, names: list[str]) -> None:
-    row = {"to": ["Navy", "sage green"], "one": "navy"}
+def test_exact_colours_of_the_config_and_of_columns(colours: Any, exact: dict[str, Any]) -> None:
+    row = {"to": ["Navy", "sage green"], "code": ["1F2A44", None], "one": "navy", "its": "#1f2a44"}
     edits = build(Config.model_validate({"colours": colours})).plan("White Mug", row)
-    assert [edit.target_prompt for edit in edits] == [f"{name.title()} Mug" for name in names]
+    assert {edit.target_prompt: edit.colour for edit in edits} == {
+        f"{name.title()} Mug": code for name, code in exact.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -108,9 +113,14 @@ def test_colours_of_the_config_and_of_columns(colours: Any, names: list[str]) ->
         ("red", "give a list of colours"),
         (["red", ""], "1: write a colour as a word"),
         ([3], "0: write a colour as a word"),
-        ([{"name": "navy", "hex": "#000080"}], "0: write a colour as a word"),
-        ({"nam": "code"}, "expected {name: COLUMN}, not nam"),
-        ({"name": 3}, "expected {name: COLUMN}"),
+        ([{"name": "navy"}], "0: give either hex or lab"),
+        ([{"name": "navy", "hexx": "#000080"}], "0: hexx: unknown key; allowed: name, hex, lab"),
+        ([{"name": "navy", "hex": "navy"}], '0: hex: write it as "#1f2a44"'),
+        ([{"name": "navy", "hex": "#000080", "lab": [0, 0, 0]}], "0: give either hex or lab"),
+        ([{"name": "navy", "lab": [50, 120, -120]}], "0: sRGB has no colour"),
+        ([{"name": "", "hex": "#000080"}], "0: name: "),
+        ({"hex": "code"}, "name: Field required"),
+        ({"nam": "code"}, "nam: unknown key; allowed: name, hex"),
     ],
 )
 def test_colours_that_are_none_are_refused_in_one_line(colours: Any, line: str) -> None:
@@ -120,19 +130,43 @@ def test_colours_that_are_none_are_refused_in_one_line(colours: Any, line: str) 
     assert line in error["msg"] and error["loc"] == ("colours",)
 
 
-@pytest.mark.parametrize("colours", [["red", "navy"], {"name": "to"}])
-def test_the_colours_of_a_run_are_read_again_as_they_were_written(colours: Any) -> None:
-    config = Config.model_validate({"colours": colours})
+def test_the_colours_of_a_run_are_read_again_as_they_were_written() -> None:
+    config = Config.model_validate({"colours": ["red", {"name": "navy", "hex": "#1f2a44"}]})
     assert Config.model_validate(config.model_dump(mode="json")) == config
 
 
 @pytest.mark.parametrize(
     ("row", "kind"),
-    [({}, "no_column"), ({"n": None}, "bad_value"), ({"n": [3]}, "bad_value")],
+    [
+        ({}, "no_column"),
+        ({"n": "navy"}, "no_column"),
+        ({"n": None, "h": None}, "bad_value"),
+        ({"n": ["navy", "red"], "h": ["#000080"]}, "bad_value"),
+        ({"n": "navy", "h": "#0008"}, "bad_value"),
+        ({"n": "navy", "h": 128}, "bad_value"),
+    ],
 )
 def test_columns_of_colours_that_cannot_be_read(row: dict[str, Any], kind: str) -> None:
-    rule = build(Config.model_validate({"colours": {"name": "n"}}))
-    assert rule.columns() == ["n"]
+    rule = build(Config.model_validate({"colours": {"name": "n", "hex": "h"}}))
+    assert rule.columns() == ["n", "h"]
     with pytest.raises(RowError) as failed:
         rule.plan("White Mug", row)
     assert failed.value.kind == kind
+
+
+def test_all_photos_of_a_product_share_their_colours() -> None:
+    config = {
+        "colours": ["navy", "Dark Blue", {"name": "sage", "hex": "#9caf88"}],
+        "product": "sku",
+    }
+    rule = build(Config.model_validate(config))
+    assert rule.columns() == ["sku"]
+    edits = rule.plan("White Mug", {"sku": 17})
+    assert [edit.colour for edit in edits] == ["#000080", "#00008b", "#9caf88"]
+    for row, kind in (({}, "no_column"), ({"sku": ""}, "bad_value")):
+        with pytest.raises(RowError) as failed:
+            rule.plan("White Mug", row)
+        assert failed.value.kind == kind
+    words = build(Config.model_validate({"colours": ["sage green"], "product": "sku"}))
+    with pytest.raises(RowError, match="CSS has no colour 'sage green'"):
+        words.plan("White Mug", {"sku": 17})
