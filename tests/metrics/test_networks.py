@@ -243,3 +243,21 @@ def test_a_folder_of_another_network_is_refused(tmp_path, clip_folder, dino_fold
     save_file(state, tmp_path / "less/model.safetensors", {"format": "pt"})
     with pytest.raises(weights.MissingWeights, match=r"1 of its weights .* visual_proj"):
         clip.Clip(tmp_path / "less", CPU)
+
+
+def test_dinov2_is_read_too(tmp_path, pictures, clip_folder) -> None:
+    from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
+
+    small = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = Dinov2WithRegistersConfig(**small, image_size=224, patch_size=14)
+    model = Dinov2WithRegistersModel(config).eval()
+    model.save_pretrained(tmp_path)
+    judge = dino.Dino(tmp_path, CPU)
+    prepared = torch.stack([dino._middle(picture, None) for picture in pictures[:2]])
+    with torch.no_grad():
+        pooled = model(prepared).pooler_output
+    wanted = float(F.cosine_similarity(pooled[0], pooled[1], dim=0))
+    found = dino.subject_cosines(judge, pictures[:1], pictures[1:2])
+    assert found == [pytest.approx(wanted, abs=1e-5)]
+    with pytest.raises(weights.MissingWeights, match="is a clip, not a DINO"):
+        dino.Dino(clip_folder, CPU)
