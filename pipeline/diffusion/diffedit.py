@@ -39,6 +39,7 @@ class Edited:
     outline: Tensor  # (h, w) or (f·h, f·w) float32, above ½ where edited
     heat: Tensor  # (h, w) float32 in [0, 1], the map before the threshold
     state: MaskState
+    found: bool  # whether there is something to edit, denoised or not
     image: Tensor | None  # (3, f·h, f·w) float32 RGB in [-1, 1]; None: the image is unchanged
     error: RowError | None = None  # of kind "nan"; then there is no image
 
@@ -66,7 +67,8 @@ def diffedit(
     A target's result depends on its image, its seed, its texts and numbers and the settings alone,
     but for rounding. Where the mask is empty there is nothing to edit, and where it is full nothing
     was found: neither is denoised, unless the picture's prior (one each, or none) gave that mask.
-    A mask that is given costs no evaluations, and its target's heat is 0. `tidy`: see `regions`.
+    Nor is a target that wants its mask alone. A mask that is given costs no evaluations, and its
+    target's heat is 0. `tidy`: see `regions`.
     A target whose numbers stop being finite has its error set; the others are not touched by it.
     """
     if not targets:
@@ -89,11 +91,12 @@ def diffedit(
     mask_Thw, outline = regions(map_Thw, pictures_I3HW, images_T, settings, priors, tidy)
     # A NaN is above no threshold, so a target with NaN in its map is not alive either.
     some, full = mask_Thw.flatten(1).any(1).tolist(), mask_Thw.flatten(1).all(1).tolist()
-    alive = [t for t in range(len(targets)) if some[t] and not (full[t] and t in asked)]
+    found = [some[t] and not (full[t] and t in asked) for t in range(len(targets))]
+    alive = [t for t, target in enumerate(targets) if found[t] and target.denoise]
     images = _decoded(denoiser, schedule, x0_ICHW, mask_Thw, targets, alive, settings, cost)
     weights = [priors[image].weights((shape[1], shape[2])) for image in images_T]
     heat_Thw = normalized(map_Thw, settings.clamp, weights)
-    maps = zip(mask_Thw.cpu(), outline.cpu(), heat_Thw.cpu(), strict=True)
+    maps = zip(mask_Thw.cpu(), outline.cpu(), heat_Thw.cpu(), found, strict=True)
     return DiffEditResult([_edited(*one, images.get(i)) for i, one in enumerate(maps)], cost)
 
 
@@ -141,9 +144,11 @@ def _decoding(target: Target, images: Sequence[int], settings: Settings) -> Deco
     )
 
 
-def _edited(mask_hw: Tensor, outline: Tensor, heat_hw: Tensor, image_3HW: Tensor | None) -> Edited:
+def _edited(
+    mask_hw: Tensor, outline: Tensor, heat_hw: Tensor, something: bool, image_3HW: Tensor | None
+) -> Edited:
     state: MaskState = "full" if mask_hw.all() else "partial" if mask_hw.any() else "empty"
-    found = partial(Edited, mask_hw, outline, heat_hw, state)
+    found = partial(Edited, mask_hw, outline, heat_hw, state, something)
     if not heat_hw.isfinite().all():
         error = RowError("nan", "the network's noise predictions are not finite numbers")
         return found(None, error)

@@ -49,6 +49,7 @@ class Target:
     mask_strength: float = 0.5
     encoding_ratio: float = 0.7
     guidance_scale: float = 7.5
+    denoise: bool = True  # False: only its mask is wanted
 
     def start(self, settings: Settings) -> int:
         """The level that its image is inverted to, and that it is denoised from."""
@@ -75,6 +76,8 @@ class Target:
             _or(planned["mask_strength"], mask.strength),
             _or(planned["encoding_ratio"], invert.encoding_ratio),
             _or(planned["guidance_scale"], edit.guidance_scale),
+            # An exact colour is laid on the photo itself: of the model it needs the mask alone.
+            planned.get("colour") is None or edit.paste_back != "recolor",
         )
 
 
@@ -102,6 +105,8 @@ def expected_evaluations(
         if target.image not in given:
             for prompt in (target.source_prompt, target.target_prompt):
                 contrasted.add((target.image, strength, prompt))
+        if not target.denoise:
+            continue
         start = target.start(settings)
         highest[target.image] = max(start, highest.get(target.image, 0))
         decoding += start + (0 if told else len(target.guided(settings)))

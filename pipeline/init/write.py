@@ -143,10 +143,15 @@ def _rest(found: Looked, use: str, model: str) -> Iterator[str]:
     recolour, demo = use == "recolour", model == "demo"
     yield "model:\n  type: stable_diffusion"
     yield f"  path: {_value(model)}" + (f" {_comment(DEMO)}" if demo else "")
+    mask, invert = ("mask:", "") if demo else PAPER.rstrip().split("invert:")
+    if recolour or not demo:
+        yield mask.rstrip()
+    if recolour:
+        yield "  noise_maps: 2 " + _comment("as the steps: only a colour is taken of the edit")
     if not demo:
-        yield PAPER.rstrip()
+        yield f"invert:{invert}"
     yield "edit:"
-    yield "  steps: 20 " + _comment("50: the paper's; slower, seldom better")
+    yield f"  steps: {12 if recolour else 20} " + _comment("50: the paper's; slower, seldom better")
     if not demo:
         yield "  guidance_scale: 7.5\n  guidance_stop: 1"
     if recolour:

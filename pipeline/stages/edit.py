@@ -213,8 +213,8 @@ class Edit:
                 )
             return {
                 "mask_strength": target.mask_strength,
-                "encoding_ratio": target.encoding_ratio,
-                "guidance_scale": target.guidance_scale,
+                "encoding_ratio": target.encoding_ratio if target.denoise else None,
+                "guidance_scale": target.guidance_scale if target.denoise else None,
                 "seed": photo.job.seed,
                 "width": picture.size[0],
                 "height": picture.size[1],
@@ -258,7 +258,7 @@ class Edit:
     def _pasted(self, photo: Photo, edited: Edited, colour: str | None) -> tuple[Picture, Plane]:
         """The edited picture and its mask, (H, W) uint8, of the photo's own size."""
         rgb, alpha = photo.picture.rgb, photo.picture.alpha
-        if edited.image is None:
+        if not edited.found:
             mask = np.full(rgb.shape[:2], 255 if edited.state == "full" else 0, np.uint8)
             return photo.picture, mask if alpha is None else np.where(alpha > 0, mask, np.uint8(0))
         how = self._config.edit

@@ -263,3 +263,16 @@ def test_a_network_that_is_told_its_guidance_is_asked_once_a_step() -> None:
     assert result.cost.evaluations == expected_evaluations(targets, settings, told=True) == 4 + 8
     heard = [g for call in denoiser.heard for g in call]
     assert heard == [1.0] * 8 + [3.5, 3.5, 1.0, 1.0]
+
+
+def test_a_mask_alone_is_the_mask_of_the_whole_edit_and_denoises_nothing(
+    model: StableDiffusion, pictures: Tensor
+) -> None:
+    whole = diffedit(model, pictures, TARGETS, SEEDS, SETTINGS)
+    masks = [replace(target, denoise=False) for target in TARGETS]
+    alone = diffedit(model, pictures, masks, SEEDS, SETTINGS)
+    for one, other in zip(alone.edits, whole.edits, strict=True):
+        assert torch.equal(one.outline, other.outline)
+        assert one.image is None and one.found == other.found == (other.image is not None)
+    assert alone.cost.evaluations == expected_evaluations(masks, SETTINGS)
+    assert alone.cost.decodes == 0 < whole.cost.decodes
