@@ -188,9 +188,9 @@ def nights(
     json_file: JsonFile = None,
 ) -> None:
     """The size of what is known of a large folder's pictures, and the time to load it."""
-    import benchmark_nights
+    from jobs.benchmark import nights as mode
 
-    show(benchmark_nights.measure(pictures, folders), json_file)
+    show(mode.measure(pictures, folders), json_file)
 
 
 @app.command()

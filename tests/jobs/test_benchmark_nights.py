@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from jobs.benchmark_nights import simulate
+from jobs.benchmark.nights import simulate
 
 
 def test_a_picture_takes_few_bytes_in_a_list() -> None:
