@@ -82,7 +82,7 @@ def diffedit(
     images_T = [target.image for target in targets]
     priors = [prior.to(denoiser.device) for prior in priors] or [Prior()] * len(image_I3HW)
     asked = [t for t, image in enumerate(images_T) if not priors[image].replaces]
-    map_Thw = torch.zeros(len(targets), *shape[1:], device=denoiser.device)
+    map_Thw = x0_ICHW.new_zeros(len(targets), *shape[1:])
     if asked:
         contrasts = [_contrast(targets[t], settings.steps) for t in asked]
         noise_INCHW = noise_INCHW.to(denoiser.device)
