@@ -1,8 +1,7 @@
 """Which settings suit the demo model: the mask's, how far to invert and how to guide, the solver.
 
-`python -m pipeline.demo.sweep OUT.md [MODEL [Masks|Edits|Solvers]]` writes its tables as Markdown,
-each once it is done.
-It uses held-out scenes that the evaluation doesn't, so that the choice is not made on the test.
+`python -m pipeline.demo.sweep OUT.md [MODEL [Masks|Edits|Solvers|Recolouring]]` writes its tables as
+Markdown, each once it is done. It uses held-out scenes that the evaluation doesn't, so that the choice is not made on the test.
 """
 
 from __future__ import annotations
@@ -64,6 +63,20 @@ SOLVERS: tuple[tuple[Solver, int, float, float], ...] = (
     ("dpm", 12, 7.5, 0.25),
 )
 """Solver, steps, guidance scale, and the share of the denoising steps that is guided."""
+RECOLOURINGS: tuple[tuple[Solver, int, int], ...] = (
+    ("ddim", 50, 10),
+    ("ddim", 20, 10),
+    ("ddim", 20, 4),
+    ("ddim", 12, 4),
+    ("ddim", 12, 2),
+    ("ddim", 10, 4),
+    ("ddim", 10, 2),
+    ("ddim", 8, 2),
+    ("dpm", 12, 4),
+    ("dpm", 10, 4),
+    ("dpm", 8, 4),
+)
+"""Solver, steps and noise maps."""
 REFERENCE_EVALUATIONS = 200
 SHOWN = ("region_psnr", "region_delta_e", "right_colour", "unpasted_background_psnr")
 UNCLIPPED = 64.0
@@ -130,8 +143,34 @@ def solver_table(model: Any, setup: Setup, todo: Sequence[Case]) -> list[str]:
     return lines + _lines(label, todo, reference, first)
 
 
-def _head(*names: str) -> list[str]:
-    columns = ["kind", *names]
+def recolouring_table(model: Any, setup: Setup, todo: Sequence[Case]) -> list[str]:
+    """Scores of colour edits in recolour mode by solver, steps and maps.
+
+    `evaluations` are those of an edit, with one target an image and with eight.
+    """
+    mine = [case for case in todo if case.kind == "colour"]
+    names = ("region_psnr", "region_delta_e", "right_colour")
+    lines = _head("steps", "maps", "evaluations", "of eight", "mask_iou", *names, first="solver")
+    for solver, steps, maps in RECOLOURINGS:
+        chosen = changed(setup, "edit", solver=solver, steps=steps)
+        chosen = changed(chosen, "mask", noise_maps=maps)
+        scores = [score(outcome) for outcome in edit_cases(model, chosen, mine)]
+        one = target(chosen, 0, mine[0])
+        eight = [replace(one, target_prompt=f"target {number}") for number in range(8)]
+        counts = (
+            expected_evaluations(some, chosen.settings) / len(some) for some in ([one], eight)
+        )
+        means = [
+            interval([s[name] for s in scores]).mean
+            for name in ("mask_iou", *(f"recolored_{name}" for name in names))
+        ]
+        cells = [solver, steps, maps, *(f"{c:.3g}" for c in counts), *(f"{m:.3g}" for m in means)]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return lines
+
+
+def _head(*names: str, first: str = "kind") -> list[str]:
+    columns = [first, *names]
     return ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
 
 
@@ -195,6 +234,7 @@ def main(output: str, model: str = "demo", only: str = "") -> None:
         (f"Masks: mean IoU, {MASK_ROWS} scenes", mask_table, MASK_ROWS),
         (f"Edits: means over {EDIT_ROWS} scenes, pasted back", edit_table, EDIT_ROWS),
         (f"Solvers: means over {SOLVER_ROWS} scenes, pasted back", solver_table, SOLVER_ROWS),
+        (f"Recolouring: means over {SOLVER_ROWS} scenes", recolouring_table, SOLVER_ROWS),
     )
     text = ""
     for title, make_table, rows in parts:
