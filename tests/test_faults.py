@@ -76,7 +76,7 @@ def test_credentials_that_expire_end_the_run_and_fresh_ones_go_on(
 ) -> None:
     path = f"s3://input/expired-{uuid.uuid4().hex[:8]}"
     assert moto.endpoint_url
-    with FaultProxy(moto.endpoint_url, 1.0, kinds=("expired",), after=30).running() as proxy:
+    with FaultProxy(moto.endpoint_url, 1.0, kinds=("expired",), after=45).running() as proxy:
         config = settings(source, path, tiny_model)
         place = {"storage": Storage(endpoint_url=proxy.endpoint_url)}
         output = config.output.model_copy(update=place)

@@ -77,7 +77,7 @@ def said(*arguments: object) -> tuple[int, list[str]]:
     context = pytest.MonkeyPatch.context()
     with context as patch, redirect_stdout(out), pytest.raises(SystemExit) as end:
         patch.setattr(sys, "argv", ["diffedit", *map(str, arguments)])
-        patch.setattr(terminal.console, "file", out)
+        patch.setattr(terminal.console, "_file", out)
         patch.setattr(signal, "signal", lambda *_: None)
         main()
     return int(end.value.code or 0), out.getvalue().splitlines()

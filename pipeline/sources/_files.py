@@ -54,13 +54,8 @@ class Changed(StorageFailed):
         )
 
 
-def stamp(info: Info) -> str:
-    """What changes when a file does: its size with the store's ETag or the local mtime."""
-    return f"{info['size']}-{info.get('ETag') or int(info.get('mtime', 0))}"
-
-
 def exact(info: Info) -> str:
-    """As `stamp`, but with all of the mtime that there is: another content has another."""
+    """What changes when a file does: its size with the store's ETag or the local mtime."""
     return _state(info["size"], info.get("ETag") or float(info.get("mtime", 0)))
 
 

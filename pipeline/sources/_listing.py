@@ -22,7 +22,7 @@ from fsspec.implementations.local import LocalFileSystem
 from pipeline.errors import UsageError
 from pipeline.rows import PassedOver
 from pipeline.sources import _text
-from pipeline.sources._files import Files, Info, digest, exact, retried, stamp
+from pipeline.sources._files import Files, Info, digest, exact, retried
 from pipeline.sources._shard import Listing, Shard
 from pipeline.storage import connect, explained
 
@@ -97,7 +97,7 @@ def list_shards(files: Files, endings: tuple[str, ...], what: str, marks: str = 
     for info in infos:
         path = relative(info["name"], base)
         if path.lower().endswith(endings):
-            version = digest([stamp(info)])
+            version = digest([exact(info)])
             shards.append(
                 Shard(_text.utf8(path), info["name"], int(info["size"]), version, exact(info))
             )

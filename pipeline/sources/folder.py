@@ -29,7 +29,6 @@ from pipeline.sources._files import (
     StorageFailed,
     digest,
     exact,
-    stamp,
 )
 from pipeline.sources._listing import info_of, list_files, list_folder, nothing_found, relative
 from pipeline.sources._names import PICTURES, folded, is_picture
@@ -308,7 +307,7 @@ def _version(infos: Sequence[Info], above: Sequence[Info]) -> str:
     # Not by whole paths: a folder that is moved as it is stays the same.
     names = [posixpath.basename(info["name"]) for info in infos]
     names += [f"../{posixpath.basename(info['name'])}" for info in above]
-    return digest(f"{n}:{stamp(i)}" for n, i in zip(names, [*infos, *above], strict=True))
+    return digest(f"{n}:{exact(i)}" for n, i in zip(names, [*infos, *above], strict=True))
 
 
 def _pin(infos: Sequence[Info], above: Sequence[Info]) -> str:
