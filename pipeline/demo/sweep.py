@@ -1,7 +1,8 @@
 """Which settings suit the demo model: the mask's, how far to invert and how to guide, the solver.
 
-`python -m pipeline.demo.sweep OUT.md [MODEL [Masks|Edits|Solvers|Recolouring]]` writes its tables as
-Markdown, each once it is done. It uses held-out scenes that the evaluation doesn't, so that the choice is not made on the test.
+`python -m pipeline.demo.sweep OUT.md [MODEL [Masks|Edits|Solvers|Recolouring]]` writes its
+tables as Markdown, each once it is done.
+It uses held-out scenes that the evaluation doesn't, so that the choice is not made on the test.
 """
 
 from __future__ import annotations

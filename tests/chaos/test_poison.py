@@ -94,5 +94,5 @@ def test_a_driver_gets_past_what_kills_its_look_at_the_columns(
     assert run(file, "read", "--local").returncode == -9
     done = run(file, "read", "--local")
     assert done.returncode == 2 and "no column target" in done.stderr
-    (note,) = (tmp_path / "out" / "_state").rglob("*.json")  # so that the next is careful too
+    (note,) = (tmp_path / "out/_state/attempts").rglob("*.json")  # so that the next is careful too
     assert note.name == "columns-1.json"
