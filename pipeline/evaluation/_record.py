@@ -98,6 +98,13 @@ def read_yaml(path: Path) -> Any:
     return _parsed(path, yaml.safe_load)
 
 
+def listed(path: Path, content: Any, what: str) -> list[Any]:
+    """The content of a file that is to be a list of `what`. Raises UsageError where it is none."""
+    if not isinstance(content, list):
+        raise UsageError(f"{path}: expected a list of {what}")
+    return content
+
+
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The objects of a JSON Lines file. Raises UsageError that names the line."""
     for number, line in enumerate(_text(path).splitlines(), 1):

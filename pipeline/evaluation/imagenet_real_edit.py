@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UsageError
 from pipeline.evaluation import _measures as measures
 from pipeline.evaluation._protocol import Column, Protocol, Published
 from pipeline.evaluation._record import (
@@ -20,6 +19,7 @@ from pipeline.evaluation._record import (
     Record,
     file_bytes,
     find,
+    listed,
     need,
     read_json,
     safe,
@@ -33,9 +33,7 @@ FOLDERS = ("", "images", "val", "ImageNet", "cars_test", "cars_train")
 def records(place: Place) -> Iterator[Record]:
     """In the file's order; a picture of several prompts is one picture."""
     path = place.file(FILE)
-    entries = read_json(path)
-    if not isinstance(entries, list):
-        raise UsageError(f"{path}: expected a list of image_name, soure_prompt, edit_prompt")
+    entries = listed(path, read_json(path), "image_name, soure_prompt, edit_prompt")
     for number, entry in enumerate(entries):
         yield _record(path, number, entry)
 

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UsageError
 from pipeline.evaluation import _measures as measures
 from pipeline.evaluation._protocol import Column, Item, Protocol, Published
 from pipeline.evaluation._record import (
@@ -22,6 +21,7 @@ from pipeline.evaluation._record import (
     find,
     find_stem,
     image_mask,
+    listed,
     need,
     read_json,
     safe,
@@ -32,9 +32,7 @@ from pipeline.metrics._networks.network import clip_network, dino_network, lpips
 def records(place: Place) -> Iterator[Record]:
     """In the file's order."""
     path = place.file("data.json", "final_dataset_IMBA/data.json")
-    entries = read_json(path)
-    if not isinstance(entries, list):
-        raise UsageError(f"{path}: expected a list of img_name, target_text, object …")
+    entries = listed(path, read_json(path), "img_name, target_text, object …")
     for number, entry in enumerate(entries):
         yield _record(path, number, entry)
 

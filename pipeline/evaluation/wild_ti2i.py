@@ -14,7 +14,16 @@ from typing import Any
 
 from pipeline.errors import UsageError
 from pipeline.evaluation._protocol import Protocol, Published
-from pipeline.evaluation._record import Place, Record, file_bytes, find, need, read_yaml, safe
+from pipeline.evaluation._record import (
+    Place,
+    Record,
+    file_bytes,
+    find,
+    listed,
+    need,
+    read_yaml,
+    safe,
+)
 from pipeline.evaluation.imagenet_real_edit import COLUMNS, NETWORKS
 
 FILES = ("wild-ti2i-real.yaml", "wild-ti2i/wild-ti2i-real.yaml")
@@ -23,9 +32,7 @@ FILES = ("wild-ti2i-real.yaml", "wild-ti2i/wild-ti2i-real.yaml")
 def records(place: Place) -> Iterator[Record]:
     """In the file's order."""
     path = place.file(*FILES)
-    entries = read_yaml(path)
-    if not isinstance(entries, list):
-        raise UsageError(f"{path}: expected a list of init_img and target_prompts")
+    entries = listed(path, read_yaml(path), "init_img and target_prompts")
     for number, entry in enumerate(entries):
         yield from _records(path, number, entry)
 

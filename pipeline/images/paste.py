@@ -5,7 +5,7 @@ Shapes: H W the photo's sides, h w those of a smaller grid (latents or statistic
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Literal
 
@@ -194,23 +194,13 @@ def _recoloured(
     if fit is None:
         return out, mask
     blend = Blend.of(fit)
-    rows, columns = part
-    for top in range(0, len(ramp), BAND):
-        band = ramp[top : top + BAND]
-        touched = np.flatnonzero(band.max(axis=0))
-        if touched.size:
-            left, right = int(touched[0]), int(touched[-1]) + 1
-            down = slice(rows.start + top, rows.start + top + len(band))
-            across = slice(columns.start + left, columns.start + right)
-            blend(out[down, across], mask[down, across], band[:, left:right])
+    for (down, across), band in _bands(part, ramp):
+        blend(out[down, across], mask[down, across], band)
     return out, mask
 
 
-def _composite(
-    original: Pixels, part: Part, alpha: Plane, new: Callable[[slice, slice], Pixels]
-) -> Pixels:
-    """`original` with `new(rows, columns)`, (3, H', W'), where `alpha`, of its `part`, says."""
-    out = original.copy()
+def _bands(part: Part, alpha: Plane) -> Iterator[tuple[Part, Plane]]:
+    """Rows and columns of the photo where `alpha`, of its `part`, is above 0, and that of it."""
     rows, columns = part
     for top in range(0, len(alpha), BAND):
         band = alpha[top : top + BAND]
@@ -219,7 +209,16 @@ def _composite(
             left, right = int(touched[0]), int(touched[-1]) + 1
             down = slice(rows.start + top, rows.start + top + len(band))
             across = slice(columns.start + left, columns.start + right)
-            _mix(out[down, across], new(down, across), band[:, left:right])
+            yield (down, across), band[:, left:right]
+
+
+def _composite(
+    original: Pixels, part: Part, alpha: Plane, new: Callable[[slice, slice], Pixels]
+) -> Pixels:
+    """`original` with `new(rows, columns)`, (3, H', W'), where `alpha`, of its `part`, says."""
+    out = original.copy()
+    for (down, across), band in _bands(part, alpha):
+        _mix(out[down, across], new(down, across), band)
     return out
 
 
