@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.config import variants
 from pipeline.errors import UsageError
-from pipeline.models.single_file import make_folder
+from pipeline.models._single_file import make_folder
 from pipeline.section import build
 from tests.models import original_layout as original
 from tests.models.tiny_families import make
