@@ -285,6 +285,18 @@ class Run(Section):
         "keep", description="Edits of images that are gone from the input: keep or take out."
     )
     keep_runs: int = Field(100, ge=1, description="Records of runs that an output keeps.")
+    max_hours: float | None = Field(
+        None,
+        gt=0,
+        description="Begin nothing more after so many hours: what was begun is committed, the exit "
+        "code is 0, and the same command goes on.",
+    )
+    max_edits: int | None = Field(
+        None,
+        ge=1,
+        description="Begin no chunk more after so many planned edits of this run, likewise; the "
+        "last chunk may go beyond it.",
+    )
     max_dead_share: Share = Field(0.5, description="Stop (exit 3) above this share of dead.")
     address: str | None = Field(None, description="Ray cluster to join; unset: RAY_ADDRESS or own.")
     object_store_gb: float = Field(0.5, gt=0, description="Of a Ray started by this run.")

@@ -6,7 +6,8 @@ DiffEditError
 └── RunError        the run stops with one line and an exit code
     ├── UsageError      2   bad config, unknown key, wrong path, missing column
     ├── TooManyDead     3   the share of dead letters passed `run.max_dead_share`
-    └── Interrupted   130   Ctrl-C or SIGTERM; the same command resumes
+    ├── Interrupted   130   Ctrl-C or SIGTERM; the same command resumes
+    └── Stopped         0   a cap of the config was reached; the same command goes on
 """
 
 from __future__ import annotations
@@ -64,3 +65,9 @@ class Interrupted(RunError):
     """Stopped by the user or the scheduler; what is committed stays."""
 
     exit_code = 130
+
+
+class Stopped(RunError):
+    """A cap was reached, and all that was begun is committed. The message is the cap's key."""
+
+    exit_code = 0

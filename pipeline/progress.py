@@ -105,15 +105,18 @@ def tally_json(tally: Tally) -> dict[str, Any]:
         "model_seconds": round(tally.model_seconds, 3),
         "idle_seconds": round(tally.idle_seconds, 3),
     }
-    over = tally.passed_over.files
-    return {**counts, **seconds, "dead_by_kind": tally.reasons, "files_passed_over": over}
+    over, stopped = tally.passed_over.files, tally.stopped or None
+    told = {"dead_by_kind": tally.reasons, "files_passed_over": over, "stopped": stopped}
+    return {**counts, **seconds, **told}
 
 
 def summary(config: RunConfig, tally: Tally) -> str:
     """The closing lines of a run."""
     gone = [f"gone from the input since an earlier run: {tally.gone:,}"] if tally.gone else []
     ends = [*tally.passed_over.lines(), *gone, f"output: {config.output.path}"]
-    if not tally.chunks:
+    if tally.stopped:
+        ends.append(f"stopped at {tally.stopped}; the same command goes on")
+    elif not tally.chunks:
         nothing = f"nothing to do: every chunk of {config.input.path} is committed already"
         return "\n".join([nothing, *ends])
     return "\n".join([counts(tally), *filter(None, [idle(tally)]), *ends])

@@ -48,6 +48,7 @@ RUN = schema(
     bytes=INTEGER,
     dead_by_kind=BY_KIND,
     files_passed_over=INTEGER,
+    stopped={"enum": [None, "run.max_hours", "run.max_edits"]},
 )
 PLAN = schema(
     **dict.fromkeys(("shards", "shards_done", "bytes", "rows", "edits"), INTEGER),
@@ -61,7 +62,7 @@ ENTRY = schema(
     **SECONDS,
     end=MAYBE,
     pid=INTEGER,
-    outcome={"enum": ["done", "failed", "interrupted", "no end"]},
+    outcome={"enum": ["done", "stopped", "failed", "interrupted", "no end"]},
     exit_code={"type": ["integer", "null"]},
     gone=INTEGER,
     bytes=INTEGER,
@@ -112,6 +113,15 @@ def test_each_command_answers_for_machines(config: Path) -> None:
     assert (entry["outcome"], entry["written"]) == ("done", run["written"])
     dead = answer(DEAD, 0, "dead", "list", out)
     assert dead["letters"] == run["dead"] and dead["by_kind"] == run["dead_by_kind"]
+
+
+def test_a_run_that_a_cap_stops_says_so(config: Path, tmp_path: Path) -> None:
+    capped = ("run", config, f"output.path={tmp_path}/out", "run.max_edits=1", "--local")
+    assert answer(RUN, 0, *capped)["stopped"] == "run.max_edits"
+    code, lines = said(*capped)
+    assert code == 0 and "stopped at run.max_edits; the same command goes on" in lines
+    (*_, entry) = answer(RUNS, 0, "runs", tmp_path / "out")["runs"]
+    assert (entry["outcome"], entry["message"]) == ("stopped", "run.max_edits")
 
 
 def test_a_command_that_fails_answers_too(config: Path, tmp_path: Path) -> None:

@@ -16,13 +16,14 @@ from ray.data import ActorPoolStrategy, Datasink, Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
 from pipeline.config import RunConfig
+from pipeline.engine.caps import Caps
 from pipeline.engine.careful import Careful, read_carefully, write_carefully
 from pipeline.engine.envelope import pack, per_chunk, stream_one_row_blocks, unpack
 from pipeline.engine.losses import explained
 from pipeline.engine.tally import Tally
 from pipeline.engine.todo import Todo
+from pipeline.rows import Chunk
 from pipeline.section import check as check_section
-from pipeline.sinks.commits import Commit
 from pipeline.sinks.output import Output
 from pipeline.sinks.pins import refuse_other_weights
 from pipeline.stages import Check, Edit, Plan
@@ -33,7 +34,10 @@ TASK_RETRIES: dict[str, Any] = {"max_retries": 8}
 
 
 def flow(config: RunConfig, todo: Todo, output: Output, tally: Any) -> None:
-    """Runs and commits every chunk of `todo` that is not committed; `tally` is a Tally actor."""
+    """Runs and commits every chunk of `todo` that is not committed; `tally` is a Tally actor.
+
+    Raises Stopped at a cap.
+    """
     refuse_other_weights(output, check_model(config))
     stream_one_row_blocks()
     run = config.run
@@ -49,7 +53,7 @@ def flow(config: RunConfig, todo: Todo, output: Output, tally: Any) -> None:
         .map_batches(per_chunk(plan), **chunkwise)
         .map_batches(
             EditActor,
-            fn_constructor_args=[config, output],
+            fn_constructor_args=[config, output, tally],
             compute=ActorPoolStrategy(
                 min_size=run.actors[0],
                 max_size=run.actors[1],
@@ -137,9 +141,13 @@ def _packed(config: RunConfig, shard: Any, done: Any, output: Output) -> Iterato
 
 
 class EditActor:
-    """Holds the model on its device; edits one chunk a call, two threads by turns."""
+    """Holds the model on its device; edits one chunk a call, two threads by turns.
 
-    def __init__(self, config: RunConfig, output: Output) -> None:
+    A chunk that a cap keeps out goes no further.
+    """
+
+    def __init__(self, config: RunConfig, output: Output, tally: Any) -> None:
+        self._tally = tally if Caps.of(config.run) else None
         # Of an error in an actor's start Ray keeps the text alone, so the first call raises it.
         self._edit: Any = None
         self._error: Exception | None = None
@@ -151,7 +159,12 @@ class EditActor:
     def __call__(self, block: pa.Table) -> Iterator[pa.Table]:
         if self._error:
             raise self._error
-        yield from self._edit(block)
+        if all(map(self._lets, unpack(block))):
+            yield from self._edit(block)
+
+    def _lets(self, table: pa.Table) -> bool:
+        edits = sum(table["planned"].to_pylist())
+        return not self._tally or bool(_asked(self._tally.lets.remote(Chunk.of(table), edits)))
 
 
 class Parts(Datasink[None]):
@@ -163,14 +176,17 @@ class Parts(Datasink[None]):
         self._tally = tally
 
     def write(self, blocks: Iterable[pa.Table], ctx: Any) -> None:
-        """Raises TooManyDead (through Ray) once the share of dead letters is too high."""
+        """Raises (through Ray) TooManyDead, and Stopped after the last chunk within a cap."""
         for block in blocks:
             for table in unpack(block):
-                self._add(write_carefully(self._config, self._output, table)).check()
+                commit = write_carefully(self._config, self._output, table)
+                sums: Tally = _asked(self._tally.add.remote(commit))
+                sums.check()
+                sums.caps.check()
 
-    def _add(self, commit: Commit) -> Tally:
-        try:
-            sums: Tally = ray.get(self._tally.add.remote(commit))
-        except ray.exceptions.RayError as error:
-            raise explained(error) from None  # such an error does not survive the way to the driver
-        return sums
+
+def _asked(answer: Any) -> Any:
+    try:
+        return ray.get(answer)
+    except ray.exceptions.RayError as error:
+        raise explained(error) from None  # such an error does not survive the way to the driver

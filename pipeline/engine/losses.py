@@ -63,6 +63,18 @@ def explained(error: BaseException) -> BaseException:
     return error
 
 
+@contextmanager
+def told() -> Iterator[None]:
+    """Raises what an error comes to, see `explained`."""
+    try:
+        yield
+    except Exception as error:
+        meant = explained(error)
+        if meant is error:
+            raise
+        raise meant from error
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error

@@ -11,12 +11,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from pipeline.config import RunConfig
+from pipeline.engine.caps import Caps
 from pipeline.engine.careful import Apart
 from pipeline.engine.estimate import expected_rows
 from pipeline.engine.outlook import outlook
 from pipeline.engine.tally import Tally
 from pipeline.engine.todo import Todo
-from pipeline.errors import BugError, Interrupted, RunError, UsageError
+from pipeline.errors import BugError, Interrupted, RunError, Stopped, UsageError
 from pipeline.prompts._rule import Rule
 from pipeline.section import build
 from pipeline.sinks import ledger
@@ -62,7 +63,8 @@ def _run(
     watch: Watch,
 ) -> Tally:
     rule: Rule = build(config.prompts)
-    tally = Tally(config.run.max_dead_share, passed_over=listing.passed)
+    dead_share, caps = config.run.max_dead_share, Caps.of(config.run)
+    tally = Tally(dead_share, passed_over=listing.passed, caps=caps)
     seen = outlook(config, source, listing, output)
     tally.gone = seen.gone
     done = not seen.new and not any(seen.left) and published(output)
@@ -121,7 +123,7 @@ def _recorded(config: RunConfig, output: Output, watch: Watch) -> Iterator[Watch
     except BaseException as error:
         end("failed", 1, f"{type(error).__name__}: {error}")
         raise
-    end("done", 0)
+    end("stopped" if last.stopped else "done", 0, last.stopped)
 
 
 def _locally(
@@ -129,7 +131,8 @@ def _locally(
 ) -> Tally:
     from pipeline.engine import local
 
-    local.flow(config, left, output, tally, watch)
+    with suppress(Stopped):
+        local.flow(config, left, output, tally, watch)
     return tally
 
 
@@ -157,13 +160,12 @@ def _on_ray(
             tally.expected_rows,
             passed_over=tally.passed_over,
             gone=tally.gone,
+            caps=tally.caps,
         )
-        try:
-            with losses.head_watched(), _polled(actor, watch):
+        with losses.told(), losses.head_watched(), _polled(actor, watch):
+            with suppress(Stopped), losses.told():
                 flow(config, left, output, actor)
-                final: Tally = ray.get(actor.snapshot.remote())
-        except Exception as error:
-            raise losses.explained(error) from error
+            final: Tally = ray.get(actor.snapshot.remote())
         return final
 
 

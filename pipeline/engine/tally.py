@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pipeline.engine.caps import Caps
 from pipeline.errors import TooManyDead
-from pipeline.rows import PassedOver
+from pipeline.rows import Chunk, PassedOver
 from pipeline.sinks.commits import Commit, idle_share
 
 EARLY = 200
@@ -34,6 +35,7 @@ class Tally:
     reasons: dict[str, int] = field(default_factory=dict)
     passed_over: PassedOver = field(default_factory=PassedOver)  # files
     gone: int = 0  # listed by an earlier run, and not there any more
+    caps: Caps = field(default_factory=Caps)
 
     def add(self, commit: Commit) -> Tally:
         """Adds one commit and returns the sums."""
@@ -50,7 +52,17 @@ class Tally:
         self.passed_over.merge(commit.passed_over)
         for reason, count in commit.dead_by_kind.items():
             self.reasons[reason] = self.reasons.get(reason, 0) + count
+        self.caps.done(commit)
         return self
+
+    def lets(self, chunk: Chunk, edits: int = 0) -> bool:
+        """As `Caps.lets`."""
+        return self.caps.lets(chunk, edits)
+
+    @property
+    def stopped(self) -> str:
+        """The key of the cap that ended the run; "" where none did."""
+        return self.caps.reached
 
     @property
     def idle_share(self) -> float | None:

@@ -37,7 +37,7 @@ class Entry(BaseModel):
     pid: int
     fingerprint: str  # of the settings
     code_version: str
-    outcome: str = "no end"  # done | failed | interrupted; no end: at work, or killed
+    outcome: str = "no end"  # done | stopped | failed | interrupted; no end: at work, or killed
     exit_code: int | None = None
     message: str = ""
     chunks: int = 0
