@@ -45,7 +45,9 @@ def pack(table: pa.Table) -> pa.Table:
 
 
 def unpack(block: pa.Table) -> Iterator[pa.Table]:
-    """The tables in a block of envelopes, zero-copy."""
+    """The tables in a block of envelopes, zero-copy; one that is empty may lack the columns."""
+    if not len(block):
+        return
     for images, rows in zip(block[IMAGES], block[ROWS], strict=True):
         yield _whole(_table(images), _table(rows))
 

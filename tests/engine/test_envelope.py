@@ -33,3 +33,8 @@ def test_an_image_travels_once_however_many_edits_it_has() -> None:
     image = b"x" * 100_000
     table = pa.table({"ordinal": [0] * 8 + [1], "image": pa.array([image] * 9)})
     assert pack(table).nbytes < 2.1 * len(image)
+
+
+def test_a_block_of_chunks_that_were_kept_out_is_empty() -> None:
+    assert not list(unpack(pa.table({})))
+    assert not list(unpack(pack(pa.table({"ordinal": [0], "image": [b"x"]})).slice(0, 0)))
