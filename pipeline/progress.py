@@ -143,7 +143,7 @@ def counts(tally: Tally) -> str:
 def plan_table(estimate: Estimate, model: Iterable[tuple[str, str]] = ()) -> Table:
     """What a run would do, as a table with sample prompts and facts of its model."""
     table = Table(title="plan", show_header=False, title_justify="left")
-    for name, value in (*estimate.facts(), *model):
+    for name, value in (*estimate.facts(), *estimate.targets(), *model):
         table.add_row(name, escape(value))
     for line in estimate.passed_over.lines():
         table.add_row("", escape(line))

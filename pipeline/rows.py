@@ -55,6 +55,15 @@ ERROR = pa.schema(
 )
 """Null in a living row."""
 
+CHANGE = [
+    pa.field("instruction", pa.string()),  # null: the rule has no sentence for it
+    pa.field("inverse_instruction", pa.string()),  # what asks for the source again
+    pa.field("edit_type", pa.string()),  # what is changed: colour, material, object …
+    pa.field("source_word", pa.string()),  # the words that are changed
+    pa.field("target_word", pa.string()),
+]
+"""What a swap changes."""
+
 EDIT_TYPE = pa.struct(
     [
         pa.field("name", pa.string()),  # unique among the image's edits
@@ -64,6 +73,7 @@ EDIT_TYPE = pa.struct(
         pa.field("encoding_ratio", pa.float64()),  # null: the config's
         pa.field("guidance_scale", pa.float64()),  # null: the config's
         pa.field("colour", pa.string()),  # #rrggbb, the exact colour asked for; null: none
+        *CHANGE,
     ]
 )
 
@@ -81,6 +91,7 @@ RESULT = pa.schema(
         pa.field("edit", pa.string()),  # name of the edit; null: the whole row failed or passed
         pa.field("source_prompt", pa.string()),
         pa.field("target_prompt", pa.string()),
+        *CHANGE,
         pa.field("mask_strength", pa.float64()),
         pa.field("encoding_ratio", pa.float64()),
         pa.field("guidance_scale", pa.float64()),
@@ -234,6 +245,18 @@ class Listed:
         """`table` with this in its metadata."""
         text = json.dumps(asdict(self))
         return table.replace_schema_metadata({**(table.schema.metadata or {}), "listed": text})
+
+
+def drawn(table: pa.Table) -> dict[int, list[tuple[str, str]]]:
+    """Ordinal → (word, target) pairs that a shard's balance gave a row; as noted on `table`."""
+    noted = json.loads((table.schema.metadata or {}).get(b"drawn", "{}"))
+    return {int(ordinal): [(word, new) for word, new in pairs] for ordinal, pairs in noted.items()}
+
+
+def noted_drawn(table: pa.Table, pairs: Mapping[int, Sequence[tuple[str, str]]]) -> pa.Table:
+    """`table` with `pairs` in its metadata."""
+    text = json.dumps(pairs)
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), "drawn": text})
 
 
 @dataclass(frozen=True)

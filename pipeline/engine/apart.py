@@ -206,8 +206,9 @@ def _answer(
     yield stages[name](table)
 
 
-def _shard(picks: list[list[int]] | None, **rest: Any) -> Shard:
-    return Shard(**rest, picks=None if picks is None else tuple(Pick(*pick) for pick in picks))
+def _shard(picks: list[list[int]] | None, peers: list[list[int]], **rest: Any) -> Shard:
+    some = None if picks is None else tuple(Pick(*pick) for pick in picks)
+    return Shard(**rest, picks=some, peers=tuple(Pick(*pick) for pick in peers))
 
 
 def _stage(name: str, config: RunConfig) -> Stage:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from statistics import fmean, pstdev
 
 from pipeline.config import RunConfig
 from pipeline.diffusion.settings import Settings, Target, expected_evaluations
 from pipeline.engine.codec import told
+from pipeline.engine.draw import of_members
 from pipeline.engine.outlook import outlook
 from pipeline.engine.todo import Todo, filling
 from pipeline.errors import RowError
 from pipeline.metrics.model_verdict import EVALUATIONS
-from pipeline.prompts._rule import PlannedEdit, Rule
+from pipeline.prompts._rule import Balanced, PlannedEdit, Rule
 from pipeline.rows import PassedOver
 from pipeline.section import build
 from pipeline.sinks.output import open_output, refuse_nested
@@ -43,6 +46,7 @@ class Estimate:
     evaluations: int
     exact: bool
     samples: Sequence[PlannedEdit]
+    swaps: Mapping[tuple[str, str, str], float]  # (edit_type, word, target) → edits
     cpus: str  # what the photos cost a CPU, see `codec`
     passed_over: PassedOver  # files; those inside of shards as far as they were looked at
 
@@ -50,6 +54,25 @@ class Estimate:
         """The figures, for machines."""
         names = ("shards", "shards_done", "bytes", "rows", "edits", "passed", "dead", "evaluations")
         return {name: getattr(self, name) for name in (*names, "exact")}
+
+    def targets(self) -> list[tuple[str, str]]:
+        """Of each type of edit, how often each target comes and each swap; for a person."""
+        about = "" if self.exact else "about "
+        return [
+            (f"{what} of {kind}", about + _listed(counts))
+            for kind in sorted({kind for kind, _, _ in self.swaps})
+            for what, counts in (
+                ("targets", self._of(kind, lambda word, new: new)),
+                ("swaps", self._of(kind, lambda word, new: f"{word} → {new}")),
+            )
+        ]
+
+    def _of(self, kind: str, name: Callable[[str, str], str]) -> dict[str, float]:
+        counts: dict[str, float] = {}
+        for (its, word, new), count in self.swaps.items():
+            if its == kind:
+                counts[name(word, new)] = counts.get(name(word, new), 0.0) + count
+        return counts
 
     def facts(self) -> list[tuple[str, str]]:
         """Name and value of each figure, for a person."""
@@ -75,10 +98,11 @@ def estimate(config: RunConfig) -> Estimate:
     listing = source.listing()
     require_columns(source, listing.shards, rule.columns())
     left = outlook(config, source, listing, open_output(config)).left.todo
-    looks = _looks(source, [shard for shard, _ in left], config.run.limit)
+    shards = {shard.path: shard for shard, _ in left}
+    looks = _looks(source, list(shards.values()), config.run.limit)
     members = [member for look in looks.values() for member in look.members]
     rows = _rows_left(looks, left, config)
-    plans = [_plan(member, rule) for member in members]
+    plans = [plan for path, look in looks.items() for plan in _plans(look, config, shards[path])]
     edits = [plan for plan in plans if isinstance(plan, list)]
     planned = zip(members, plans, strict=True)
     photos = [m.image for m, plan in planned if m.image and isinstance(plan, list) and plan]
@@ -103,6 +127,7 @@ def estimate(config: RunConfig) -> Estimate:
         and all(look.whole for look in looks.values())
         and not any(len(done) for _, done in left),
         samples=[edit for plan in edits for edit in plan][:5],
+        swaps=_swaps([edit for plan in edits for edit in plan], scale),
         cpus=told(photos, config) if photos else "none: nothing is edited",
         passed_over=_passed_over(listing.passed, members),
     )
@@ -222,10 +247,35 @@ def _passed_over(listed: PassedOver, members: Iterable[Member]) -> PassedOver:
     return listed
 
 
-def _plan(member: Member, rule: Rule) -> list[PlannedEdit] | RowError:
+def _plans(look: _Look, config: RunConfig, shard: Shard) -> list[list[PlannedEdit] | RowError]:
+    """Of each member; targets are balanced over what was looked at."""
+    rule = build(config.prompts)
+    if not isinstance(rule, Balanced):
+        return [_plan(member, rule.plan) for member in look.members]
+    drawn = of_members(config, rule, shard, look.members)
+    pairs = zip(look.members, drawn, strict=True)
+    return [_plan(member, partial(rule.plan, drawn=given)) for member, given in pairs]
+
+
+def _plan(member: Member, plan: Callable[..., list[PlannedEdit]]) -> list[PlannedEdit] | RowError:
     if member.error:
         return member.error
     try:
-        return rule.plan(member.caption, member.columns)
+        return plan(member.caption, member.columns)
     except RowError as error:
         return error
+
+
+def _swaps(edits: Iterable[PlannedEdit], scale: float) -> dict[tuple[str, str, str], float]:
+    counts = Counter(
+        (edit.edit_type, edit.source_word or "", edit.target_word or "")
+        for edit in edits
+        if edit.edit_type
+    )
+    return {swap: scale * count for swap, count in sorted(counts.items())}
+
+
+def _listed(counts: Mapping[str, float], shown: int = 24) -> str:
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    told = ", ".join(f"{name} {round(count):,}" for name, count in most[:shown])
+    return told + (f", {len(most) - shown} more" if len(most) > shown else "")

@@ -8,6 +8,8 @@ from typing import Any
 from pipeline.config import RunConfig
 from pipeline.engine.news import look
 from pipeline.engine.todo import Left, left
+from pipeline.prompts._rule import Balanced
+from pipeline.section import build
 from pipeline.sinks.commits import Progress, load_progress
 from pipeline.sinks.lists import Found, encode, load_lists
 from pipeline.sinks.output import Output
@@ -33,4 +35,6 @@ def outlook(config: RunConfig, source: Any, listing: Listing, output: Output) ->
         if news.found:
             lists.add(encode(news.found))
             new.append((lists.count, news.found))
-    return Outlook(progress, new, news.gone, left(listing.shards, output, progress, lists))
+    peers = isinstance(build(config.prompts), Balanced)
+    todo = left(listing.shards, output, progress, lists, peers)
+    return Outlook(progress, new, news.gone, todo)

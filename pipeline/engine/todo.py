@@ -13,6 +13,7 @@ import pyarrow as pa
 from pyroaring import BitMap
 
 from pipeline.config import RunConfig
+from pipeline.engine.draw import drawn
 from pipeline.errors import RunError
 from pipeline.rows import GONE, Chunk, Listed
 from pipeline.section import build
@@ -35,8 +36,10 @@ class Left(NamedTuple):
     retired: Sequence[tuple[Chunk, Listed]]  # chunks due of which nothing is there any more
 
 
-def left(shards: Sequence[Shard], output: Output, progress: Progress, lists: Lists) -> Left:
-    """What is not committed of `shards`, and of what the lists say.
+def left(
+    shards: Sequence[Shard], output: Output, progress: Progress, lists: Lists, peers: bool = False
+) -> Left:
+    """What is not committed of `shards`, and of what the lists say; with `Shard.peers` if asked.
 
     Raises UsageError where one without a list changed since its commits.
     """
@@ -47,6 +50,9 @@ def left(shards: Sequence[Shard], output: Output, progress: Progress, lists: Lis
         shard = by_path.pop(path, None) or Shard(path, "", 0, head.version)
         picks = _picks(head, output, progress, lists)
         there, gone = _split(shard, picks, head)
+        if peers and there:
+            mates = _peers(lists.known(path), head, progress.committed(path), picks)
+            there = [(replace(one, peers=tuple(mates)), done) for one, done in there]
         todo += there
         retired += gone
     todo += [(s, progress.done(s)) for s in by_path.values() if not progress.finished(s)]
@@ -101,8 +107,21 @@ def _due(
     for place in places[np.isin(known.chunks[places], list(since))]:
         chunk = int(known.chunks[place])
         if known.due[place] > since[chunk]:
-            name, stamp = int(known.names[place]), int(known.stamps[place])
-            yield Pick(chunk, int(place) + head.skip, name, stamp, int(due[chunk]))
+            born = 0 if since[chunk] else int(known.born[place])
+            yield _pick(known, head, int(place), int(due[chunk]), born)
+
+
+def _pick(known: Known, head: Head, place: int, as_of: int, born: int) -> Pick:
+    name, stamp = int(known.names[place]), int(known.stamps[place])
+    return Pick(int(known.chunks[place]), place + head.skip, name, stamp, as_of, born)
+
+
+def _peers(known: Known, head: Head, done: BitMap, picks: Sequence[Pick]) -> Iterator[Pick]:
+    """The members that are committed, of lists of which others are not."""
+    lists = list({pick.born for pick in picks} - {0})
+    mine = np.isin(known.born, lists) & np.isin(known.chunks, list(done))
+    for place in np.flatnonzero(mine & (known.stamps != GONE)).tolist():
+        yield _pick(known, head, place, 0, int(known.born[place]))
 
 
 def _by_chunk(known: Known, chunks: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
@@ -119,7 +138,9 @@ def read(
 ) -> Iterator[pa.Table]:
     """Streams the chunks of `shard` that are not in `done` (READ_SCHEMA)."""
     source = source or build(config.input)
-    return chunks(source, shard, filling(config), done, config.run.limit)
+    return drawn(
+        config, source, shard, chunks(source, shard, filling(config), done, config.run.limit)
+    )
 
 
 def filling(config: RunConfig) -> Filling:

@@ -28,6 +28,17 @@ BACKGROUNDS = (
     "beach", "desert", "forest", "meadow", "mountain", "city street", "snow field",
 )  # fmt: skip
 
+OBJECTS = (
+    "mug", "bowl", "bottle", "jar", "vase", "plate", "teapot", "basket", "box", "lamp",
+)  # fmt: skip
+
+PLACES = (
+    "kitchen", "bathroom", "bedroom", "living room", "office", "classroom", "library",
+    "restaurant", "garage", "workshop",
+)  # fmt: skip
+
+STATES = ("clean", "dirty", "dusty", "wet", "dry", "broken", "rusty", "new", "old")
+
 LISTS = {
     "colours": COLOURS,
     "materials": MATERIALS,
@@ -35,4 +46,14 @@ LISTS = {
     "fruit": FRUIT,
     "vehicles": VEHICLES,
     "backgrounds": BACKGROUNDS,
+    "objects": OBJECTS,
+    "places": PLACES,
+    "states": STATES,
 }
+KINDS = {name: name.removesuffix("s") for name in LISTS}
+"""List → the type of an edit that swaps its words."""
+
+
+def kind_of(word: str, new: str) -> str | None:
+    """The type of a swap; None where no list has both words."""
+    return next((KINDS[name] for name, those in LISTS.items() if {word, new} <= {*those}), None)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,11 @@ class PlannedEdit:
     encoding_ratio: float | None = None
     guidance_scale: float | None = None
     colour: str | None = None  # `#rrggbb`: the exact colour that the edited thing gets
+    instruction: str | None = None  # "make the mug red"; None: the rule knows no sentence for it
+    inverse_instruction: str | None = None  # what asks for the source again
+    edit_type: str | None = None  # what is changed: colour, material, object …
+    source_word: str | None = None  # the words that are changed, nouns in the singular
+    target_word: str | None = None
 
 
 class Rule(Protocol):
@@ -28,3 +33,29 @@ class Rule(Protocol):
 
     def plan(self, caption: str | None, columns: Mapping[str, Any]) -> list[PlannedEdit]:
         """The edits, possibly none. Raises RowError where the row cannot be planned."""
+
+
+Pair = tuple[str, str]
+"""A word of the caption, and what it becomes."""
+
+
+class Slot(NamedTuple):
+    """A word of a caption that takes `each` different targets of its `options`."""
+
+    table: str
+    word: str
+    options: tuple[str, ...]
+    each: int
+
+
+@runtime_checkable
+class Balanced(Protocol):
+    """A rule whose targets are drawn for a whole shard (`_draw.py`)."""
+
+    def slots(self, caption: str | None, key: str) -> list[Slot]:
+        """What is to be drawn for a row; nothing where it cannot be planned."""
+
+    def plan(
+        self, caption: str | None, columns: Mapping[str, Any], drawn: Sequence[Pair] = ()
+    ) -> list[PlannedEdit]:
+        """As `Rule.plan`; the edits are those `drawn`, if any were."""

@@ -13,10 +13,11 @@ from pipeline.errors import RowError
 from pipeline.prompts import _column
 from pipeline.prompts._choice import Place, attached, matching, own_colour
 from pipeline.prompts._insert import before_noun, before_product
+from pipeline.prompts._instruction import described, of_adjective
 from pipeline.prompts._rule import PlannedEdit, Rule
 from pipeline.prompts._targets import ColourColumns, Colours, Target, Word, cell, of_word, targets
 from pipeline.prompts._title import Title, clean, same
-from pipeline.prompts._words import checked, nouns, replaced, unique_names
+from pipeline.prompts._words import checked, normal, nouns, replaced, unique_names
 from pipeline.section import Section
 
 
@@ -126,8 +127,20 @@ def _edits(title: Title, product: Product, asked: list[Target]) -> list[PlannedE
     wanted = [colour for colour in asked if same(colour.name) not in has]
     names = [colour.name for colour in wanted]
     source, prompts = _prompts(title, place, product, names)
+    old = place.colour if place else product.colour
+    noun = described(title, *place.spans[0]) if place else next(iter(product.nouns), None)
     return [
-        PlannedEdit(name, source, prompt, colour=colour.hex)
+        PlannedEdit(
+            name,
+            source,
+            prompt,
+            colour=colour.hex,
+            instruction=of_adjective(colour.name, noun),
+            inverse_instruction=of_adjective(normal(old), noun) if old else None,
+            edit_type="colour",
+            source_word=normal(old) if old else None,
+            target_word=colour.name,
+        )
         for name, prompt, colour in zip(unique_names(names), prompts, wanted, strict=True)
     ]
 

@@ -94,7 +94,7 @@ def load(output: Output, commit: Commit, kinds: Collection[str]) -> tuple[pa.Tab
             unplanned.append(image)
         else:
             planned[letter["ordinal"]] = image
-            edit = {name: letter[name] for name in _EDIT_FIELDS if name != "name"}
+            edit = {name: letter.get(name) for name in _EDIT_FIELDS if name != "name"}
             edits[letter["ordinal"]].append({"name": letter["edit"], **edit})
     again = [
         {**image, "edits": edits[ordinal], "planned": len(edits[ordinal])}

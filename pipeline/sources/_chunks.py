@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby, islice
+from typing import cast
 
 import pyarrow as pa
 from pyroaring import BitMap
@@ -17,7 +18,7 @@ from pipeline.rows import GONE, RANK, READ_SCHEMA, Listed, PassedOver, name_dige
 from pipeline.sources import _text
 from pipeline.sources._entries import content, content_stamp
 from pipeline.sources._filling import Filling
-from pipeline.sources._shard import Entry, Member, Pick, Shard, Source
+from pipeline.sources._shard import Entry, Growing, Member, Pick, Shard, Source
 
 LOOK, LOOK_AGAIN = 16, 256
 """Members of a shard looked at for the columns that a rule needs; of a lone shard."""
@@ -49,6 +50,19 @@ def chunks(
         if batch:
             read = {member.ordinal: _told(name_digest(member.key), [member]) for member in batch}
             yield Listed(0, read).noted(_table(shard, index, batch, last=ahead is None))
+
+
+def everybody(source: Source, shard: Shard, limit: int | None = None) -> Iterator[Member]:
+    """The members that `chunks` has, and of a shard with picks their peers; in whatever chunk."""
+    if shard.picks is None:
+        yield from islice(_unique(read_members(source, shard)), limit)
+        return
+    peers = shard.peers
+    if peers and getattr(source, "grows", False):  # what is not there any more is no error here
+        there = {(entry.name, entry.stamp) for entry in cast(Growing, source).entries(shard)}
+        peers = tuple(peer for peer in peers if (peer.name, peer.stamp) in there)
+    picks = sorted([*shard.picks, *peers])
+    yield from _unique(read_members(source, replace(shard, picks=tuple(picks))))
 
 
 def _picked(source: Source, shard: Shard, picks: Sequence[Pick]) -> Iterator[pa.Table]:

@@ -18,6 +18,7 @@ class Pick(NamedTuple):
     name: int  # digest of its key, see `_entries.py`
     stamp: int  # what was listed of it; 0: it is gone, and only its chunk is to know
     as_of: int  # number of the newest list that says something of the chunk
+    born: int = 0  # of the list that added it; 0: it is older than lists, or was done before
 
 
 class Entry(NamedTuple):
@@ -43,6 +44,7 @@ class Shard:
     tells: tuple[str, ...] = ()  # of all its tables: those whose rows without a folder it tells
     picks: tuple[Pick, ...] | None = None  # what to read of it, by chunk; None: all there is
     chunks: int = 0  # with picks: how many the shard has by now
+    peers: tuple[Pick, ...] = ()  # members of the picks' lists that are done, see `born`
 
 
 @dataclass(frozen=True)

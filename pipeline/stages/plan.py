@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 from pipeline.config import RunConfig
 from pipeline.errors import RowError
 from pipeline.prompts._rule import Rule
-from pipeline.rows import INPUT_MASKS, PLAN_SCHEMA, conform
+from pipeline.rows import INPUT_MASKS, PLAN_SCHEMA, conform, drawn
 from pipeline.section import build
 from pipeline.stages.guard import as_row_error
 
@@ -29,7 +30,11 @@ class Plan:
         self._rule: Rule = build(config.prompts)
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        rows = [_planned(row, self._rule) for row in table.drop_columns(PICTURES).to_pylist()]
+        given = drawn(table)
+        rows = [
+            _planned(row, self._rule, given.get(row["ordinal"]))
+            for row in table.drop_columns(PICTURES).to_pylist()
+        ]
         kept = table.drop_columns([name for name in FILLED if name in table.column_names])
         for name in FILLED:
             values = [row[name] for row in rows]
@@ -37,11 +42,12 @@ class Plan:
         return conform(kept, PLAN_SCHEMA)
 
 
-def _planned(row: Row, rule: Rule) -> Row:
+def _planned(row: Row, rule: Any, given: Sequence[Any] | None) -> Row:
     if row["error_kind"] is not None:
         return {**row, "edits": [], "planned": 1}
     try:
-        edits = rule.plan(row["caption"], json.loads(row["columns"] or "{}"))
+        read = row["caption"], json.loads(row["columns"] or "{}")
+        edits = rule.plan(*read, given) if given else rule.plan(*read)
         _check_unique([edit.name for edit in edits])
     except Exception as error:
         return {**row, "edits": [], "planned": 1, **failed("plan", as_row_error(error))}
