@@ -140,6 +140,7 @@ def report(
 for command in (cli_shop.init, cli_shop.review, cli_shop.export, cli_output.verify):
     app.command()(command)
 app.command("runs")(cli_output.runs)
+app.command("recheck")(cli_output.recheck)
 app.command("import-model")(cli_model.import_model)
 
 

@@ -1,4 +1,4 @@
-"""The commands that look into an output: `verify`, `runs`. Knows no stage."""
+"""The commands on an output as it is: `verify`, `runs`, `recheck`. Knows no stage."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.terminal import Endpoint, Folder, Json, answering, console, tell
+from pipeline.terminal import Endpoint, Folder, Json, Overrides, answering, console, tell
 
 
 def verify(
@@ -51,3 +51,31 @@ def runs(folder: Folder, endpoint_url: Endpoint = None, as_json: Json = False) -
         entries = list(kept(existing_output(folder, endpoint_url)))
         console.print(runs_table(entries))
         answer |= {"runs": [entry.model_dump() for entry in entries]}
+
+
+def recheck(
+    folder: Folder,
+    overrides: Overrides = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would move.")] = False,
+    endpoint_url: Endpoint = None,
+    as_json: Json = False,
+) -> None:
+    """Move edits between written and rejected by other bounds, from the scores they have.
+
+    Nothing is edited again. Example: diffedit recheck out/edits check.keep.edit_change.min=3
+    """
+    from pipeline.keep import told
+    from pipeline.sinks import bounds
+    from pipeline.sinks.output import existing_output
+    from pipeline.sinks.recheck import lines
+    from pipeline.sinks.recheck import recheck as move
+
+    with answering(as_json) as answer:
+        output = existing_output(folder, endpoint_url)
+        keep = bounds.changed(output, overrides or [])
+        with console.status("rechecking …"):
+            moved = move(output, keep, dry_run)
+        for line in lines(moved, told(keep), dry_run):
+            console.print(line, markup=False, soft_wrap=True, highlight=False)
+        limits = {name: bound.model_dump() for name, bound in keep.items()}
+        answer |= {"output": folder, "dry_run": dry_run, "keep": limits, **asdict(moved)}

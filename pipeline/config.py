@@ -218,7 +218,7 @@ class Check(Section):
     models: Judges = Judges()
     keep: dict[str, Bound] = Field(
         default_factory=dict,
-        description="Bounds on `mask_area` or a score; outside: dead letter `rejected`.",
+        description="Bounds on `mask_area` or a score; what is outside is kept in `rejected/`.",
     )
 
     @model_validator(mode="before")
@@ -380,7 +380,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
 def parse(raw: dict[str, Any], name: str = "config", overrides: Sequence[str] = ()) -> RunConfig:
     """`raw` with `overrides`, validated. Raises UsageError with one line an error."""
     for override in overrides:
-        _set(raw, override)
+        assign(raw, override)
     try:
         return RunConfig.model_validate(raw)
     except ValidationError as error:
@@ -392,7 +392,8 @@ def schema() -> dict[str, Any]:
     return RunConfig.model_json_schema()
 
 
-def _set(raw: dict[str, Any], override: str) -> None:
+def assign(raw: dict[str, Any], override: str) -> None:
+    """Puts an override, `key.path=value`, into `raw`. Raises UsageError where it is none."""
     path, equals, value = override.partition("=")
     keys = path.split(".")
     if not equals or not all(keys):
@@ -401,7 +402,10 @@ def _set(raw: dict[str, Any], override: str) -> None:
         raw = raw.setdefault(key, {})
         if not isinstance(raw, dict):
             raise UsageError(f"override {override!r}: {'.'.join(keys[:depth])} is not a section")
-    raw[keys[-1]] = yaml.safe_load(value)
+    try:
+        raw[keys[-1]] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UsageError(f"override {override!r}: the value is not valid YAML") from error
 
 
 def _line(name: str, error: Any) -> str:

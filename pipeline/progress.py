@@ -23,6 +23,7 @@ from rich.progress import (
 from rich.table import Table
 
 from pipeline.config import RunConfig
+from pipeline.sinks.ledger import COUNTS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -85,7 +86,10 @@ class Log:
 
 def progress_line(tally: Tally, seconds: float) -> str:
     """Counts, percent, rate and time left of a run that began `seconds` ago."""
-    parts = [f"{tally.rows:,} images, {tally.written:,} edits, {tally.dead:,} dead letters"]
+    rejected = f"{tally.rejected:,} rejected, " if tally.rejected else ""
+    parts = [
+        f"{tally.rows:,} images, {tally.written:,} edits, {rejected}{tally.dead:,} dead letters"
+    ]
     if tally.expected_rows:
         parts.insert(0, f"{100 * min(1.0, tally.rows / tally.expected_rows):.0f} %")
     if tally.rows and seconds > 0:
@@ -99,21 +103,21 @@ def progress_line(tally: Tally, seconds: float) -> str:
 
 def tally_json(tally: Tally) -> dict[str, Any]:
     """What a run did, for machines."""
-    names = ("chunks", "rows", "planned", "written", "dead", "removed", "passed", "gone", "bytes")
-    counts = {name: getattr(tally, name) for name in names}
+    counts = {name: getattr(tally, name) for name in (*COUNTS, "bytes")}
     seconds = {
         "model_seconds": round(tally.model_seconds, 3),
         "idle_seconds": round(tally.idle_seconds, 3),
     }
     over, stopped = tally.passed_over.files, tally.stopped or None
-    told = {"dead_by_kind": tally.reasons, "files_passed_over": over, "stopped": stopped}
-    return {**counts, **seconds, **told}
+    why = {"dead_by_kind": tally.reasons, "rejected_by": tally.rejected_by}
+    return {**counts, **seconds, **why, "files_passed_over": over, "stopped": stopped}
 
 
 def summary(config: RunConfig, tally: Tally) -> str:
     """The closing lines of a run."""
     gone = [f"gone from the input since an earlier run: {tally.gone:,}"] if tally.gone else []
-    ends = [*tally.passed_over.lines(), *gone, f"output: {config.output.path}"]
+    bounds = [f"in force since `diffedit recheck`: {tally.in_force}"] if tally.in_force else []
+    ends = [*tally.passed_over.lines(), *gone, *bounds, f"output: {config.output.path}"]
     if tally.stopped:
         ends.append(f"stopped at {tally.stopped}; the same command goes on")
     elif not tally.chunks:
@@ -130,11 +134,14 @@ def idle(tally: Tally) -> str:
 
 def counts(tally: Tally) -> str:
     """Counts that add up, and the commonest reasons of dead letters."""
+    rejected = f"rejected {tally.rejected} + " if tally.rejected else ""
     removed = f" + removed {tally.removed}" if tally.removed else ""
     lines = [
         f"{tally.rows} images: planned {tally.planned} = "
-        f"written {tally.written} + dead {tally.dead}{removed}; passed {tally.passed}"
+        f"written {tally.written} + {rejected}dead {tally.dead}{removed}; passed {tally.passed}"
     ]
+    if tally.rejected:
+        lines.append(f"rejected by check.keep: {tally.bounds()}")
     if tally.dead:
         lines.append(f"dead letters, {tally.commonest()}")
     return "\n".join(lines)
@@ -154,12 +161,14 @@ def plan_table(estimate: Estimate, model: Iterable[tuple[str, str]] = ()) -> Tab
 
 def runs_table(entries: Iterable[Entry]) -> Table:
     """One line a run, the last one last."""
-    names = ("begin", "end", "host", "images", "written", "dead", "gone", "model s", "outcome")
-    table = Table(*names)
+    names = ("begin", "end", "host", "images", "written", "rejected", "dead", "gone", "model s")
+    table = Table(*names, "outcome")
     for entry in entries:
-        counts = (entry.rows, entry.written, entry.dead, entry.gone, round(entry.model_seconds))
+        counts = (entry.rows, entry.written, entry.rejected, entry.dead, entry.gone)
         told = f"{entry.outcome} {entry.message}".strip()
-        row = [entry.begin, entry.end or "", entry.host, *(f"{n:,}" for n in counts), told]
+        seconds = f"{entry.model_seconds:,.0f}"
+        counted = [f"{n:,}" for n in counts]
+        row = [entry.begin, entry.end or "", entry.host, *counted, seconds, told]
         table.add_row(*map(escape, row))
     return table
 

@@ -54,6 +54,8 @@ ERROR = pa.schema(
     ]
 )
 """Null in a living row."""
+REJECTED = "rejected"
+"""Error kind of an edit that was made and lies outside of a bound: no dead letter, see `sinks`."""
 
 CHANGE = [
     pa.field("instruction", pa.string()),  # null: the rule has no sentence for it

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline.config import RunConfig, parse
 from pipeline.engine.careful import KILLED, Careful
-from pipeline.engine.run import Watch, interruptible
+from pipeline.engine.run import Watch, by_bounds_in_force, interruptible
 from pipeline.engine.tally import Tally
 from pipeline.errors import UsageError
 from pipeline.rows import PLAN_SCHEMA
@@ -45,6 +45,7 @@ def replay(
     with interruptible(), writing(here) as output:
         keep_settings(output)
         mark(output)
+        config = by_bounds_in_force(config, output)
         commits = list(replayable(output, kinds))
         if commits:
             _run(config, output, commits, kinds, tally, watch)
@@ -107,6 +108,8 @@ _FREE = (
 
 def _refuse(key: str) -> None:
     """Raises UsageError where `key` decides what the run is: its files, its chunks, its model."""
+    if _within(key, ("check.keep", "check.preset")):
+        raise UsageError(f"override {key}: the bounds are the output's; see `diffedit recheck`")
     if not _within(key, _FREE) and (_within(key, _FIXED) or key in ("run", "check")):
         raise UsageError(
             f"override {key}: a replay goes into the output of its run, so it cannot change "

@@ -18,16 +18,19 @@ from pipeline.engine.outlook import outlook
 from pipeline.engine.tally import Tally
 from pipeline.engine.todo import Todo
 from pipeline.errors import BugError, Interrupted, RunError, Stopped, UsageError
+from pipeline.keep import told
 from pipeline.prompts._rule import Rule
 from pipeline.section import build
-from pipeline.sinks import ledger
+from pipeline.sinks import bounds, ledger
 from pipeline.sinks.again import retire
 from pipeline.sinks.attempts import forget, noted
+from pipeline.sinks.bounds import Bounds
 from pipeline.sinks.commits import load_progress
 from pipeline.sinks.lease import writing
 from pipeline.sinks.lists import freeze
 from pipeline.sinks.output import Output, begin, open_output, refuse_nested
 from pipeline.sinks.publish import describe, publish, published
+from pipeline.sinks.recheck import finish
 from pipeline.sinks.sweep import sweep, untidy
 from pipeline.sources._chunks import require_columns
 from pipeline.sources._shard import Listing, Source
@@ -49,6 +52,8 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
     output = open_output(config)
     with _recorded(config, output, watch) as watched:
         tally = _run(config, source, listing, output, local, verbose, watched)
+        now = bounds.in_force(output)
+        tally.in_force = told(now.keep) if now.number else ""
         watched(tally)
     return tally
 
@@ -76,6 +81,7 @@ def _run(
     with interruptible(), writing(output) as output:
         output = begin(output)
         describe(output)
+        config = by_bounds_in_force(config, output)
         # What another run committed before it gave up the lease counts too.
         seen = outlook(config, source, listing, output)
         for number, found in seen.new:
@@ -92,10 +98,25 @@ def _run(
         sweep(output, load_progress(output))
         publish(output)
         forget(output)
-    if tally.planned != tally.written + tally.dead + tally.removed:
-        raise BugError(f"planned {tally.planned}, but written {tally.written}, dead {tally.dead}")
+    ended = {name: getattr(tally, name) for name in ("written", "rejected", "dead", "removed")}
+    if tally.planned != sum(ended.values()):
+        raise BugError(f"planned {tally.planned}, but ended: {ended}")
     tally.check(final=True)
     return tally
+
+
+def by_bounds_in_force(config: RunConfig, output: Output) -> RunConfig:
+    """`config` with the bounds of a recheck, where there was one; one that was killed is ended."""
+    now = bounds.in_force(output)
+    if not now.done:
+        finish(output, now)
+    return with_bounds(config, now)
+
+
+def with_bounds(config: RunConfig, now: Bounds) -> RunConfig:
+    """`config` whose `check.keep` is what is in force."""
+    check = config.check.model_copy(update={"keep": now.keep})
+    return config.model_copy(update={"check": check})
 
 
 @contextmanager

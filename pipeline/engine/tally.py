@@ -5,6 +5,7 @@ Nothing depends on a tally for correctness: commit records alone say what is don
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipeline.engine.caps import Caps
@@ -18,7 +19,7 @@ EARLY = 200
 
 @dataclass
 class Tally:
-    """Sums of commits; `planned == written + dead + removed` holds after each."""
+    """Sums of commits; `planned == written + rejected + dead + removed` holds after each."""
 
     max_dead_share: float
     expected_rows: int = 0  # about how many images there are to do
@@ -26,6 +27,7 @@ class Tally:
     rows: int = 0
     planned: int = 0
     written: int = 0
+    rejected: int = 0
     dead: int = 0
     removed: int = 0
     passed: int = 0
@@ -33,7 +35,9 @@ class Tally:
     idle_seconds: float = 0.0  # of all models, waiting for their next chunk
     bytes: int = 0  # written
     reasons: dict[str, int] = field(default_factory=dict)
+    rejected_by: dict[str, int] = field(default_factory=dict)  # bound → edits
     passed_over: PassedOver = field(default_factory=PassedOver)  # files
+    in_force: str = ""  # bounds other than the config's, where a recheck decided on them
     gone: int = 0  # listed by an earlier run, and not there any more
     caps: Caps = field(default_factory=Caps)
 
@@ -43,6 +47,7 @@ class Tally:
         self.rows += commit.rows
         self.planned += commit.planned
         self.written += commit.written
+        self.rejected += commit.rejected
         self.dead += commit.dead
         self.removed += commit.removed
         self.passed += commit.passed
@@ -52,6 +57,8 @@ class Tally:
         self.passed_over.merge(commit.passed_over)
         for reason, count in commit.dead_by_kind.items():
             self.reasons[reason] = self.reasons.get(reason, 0) + count
+        for bound, count in commit.rejected_by.items():
+            self.rejected_by[bound] = self.rejected_by.get(bound, 0) + count
         self.caps.done(commit)
         return self
 
@@ -84,5 +91,13 @@ class Tally:
 
     def commonest(self) -> str:
         """The three commonest reasons of dead letters, for a person."""
-        common = sorted(self.reasons.items(), key=lambda item: -item[1])[:3]
-        return "commonest: " + ", ".join(f"{reason} ({count})" for reason, count in common)
+        return "commonest: " + _most(self.reasons)
+
+    def bounds(self) -> str:
+        """The three bounds that rejected most, for a person."""
+        return _most(self.rejected_by)
+
+
+def _most(counts: Mapping[str, int]) -> str:
+    common = sorted(counts.items(), key=lambda item: -item[1])[:3]
+    return ", ".join(f"{reason} ({count})" for reason, count in common)

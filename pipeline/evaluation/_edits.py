@@ -22,6 +22,7 @@ from pipeline.config import RunConfig, parse
 from pipeline.errors import UsageError
 from pipeline.evaluation._record import ENDINGS, Record, file_bytes, find, find_stem
 from pipeline.images.encode import encode_mask
+from pipeline.rows import REJECTED
 from pipeline.sinks import dead
 from pipeline.sinks.commits import read_commits
 from pipeline.sinks.output import existing_output
@@ -172,7 +173,11 @@ def _from_output(folder: Path, records: Sequence[Record], lost: Counter[str]) ->
             for row in _rows(folder / file.path):
                 for record in wanted.pop((row["key"], row["target_prompt"]), ()):
                     yield Edit(record, row["edited"]["bytes"], row["mask"]["bytes"])
-    kinds = {}
+    kinds: dict[str, str] = {}
+    for commit in read_commits(output):
+        for file in commit.files_of("rejected"):
+            keys = pq.read_table(folder / file.path, columns=["key"])["key"].to_pylist()
+            kinds |= dict.fromkeys(keys, REJECTED)
     for table in dead.read(output):
         for row in table.select(["key", "error_kind"]).to_pylist():
             kinds[row["key"]] = row["error_kind"]

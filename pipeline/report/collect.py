@@ -40,11 +40,12 @@ class Summary:
 
     counts: Counter[str] = field(
         default_factory=Counter
-    )  # rows, planned, written, dead, removed, passed
+    )  # rows, planned, written, rejected, dead, removed, passed
     chunks: Counter[str] = field(default_factory=Counter)  # committed, by shard
     lengths: dict[str, int] = field(default_factory=dict)  # all chunks, by shard, where known
     distributions: dict[str, Distribution] = field(default_factory=dict)
     dead: dict[str, DeadGroup] = field(default_factory=dict)  # by "stage/kind"
+    rejected_by: Counter[str] = field(default_factory=Counter)  # by bound
     gallery: list[Row] = field(default_factory=list)
     verdicts: dict[str, str] = field(default_factory=dict)  # stored reviews, by id
     model_seconds: float = 0.0
@@ -60,7 +61,7 @@ class Summary:
     def adds_up(self) -> bool:
         """Whether each planned edit ended exactly once."""
         return self.counts["planned"] == sum(
-            self.counts[name] for name in ("written", "dead", "removed")
+            self.counts[name] for name in ("written", "rejected", "dead", "removed")
         )
 
     @property
@@ -115,8 +116,9 @@ def spread(counts: Sequence[int], number: int) -> Iterator[tuple[int, list[int]]
 
 
 def _count(summary: Summary, commit: Commit) -> None:
-    for name in ("rows", "planned", "written", "dead", "removed", "passed"):
+    for name in ("rows", "planned", "written", "rejected", "dead", "removed", "passed"):
         summary.counts[name] += getattr(commit, name)
+    summary.rejected_by.update(commit.rejected_by)
     summary.model_seconds += commit.model_seconds
     summary.idle_seconds += commit.idle_seconds
     for group, count in commit.dead_by_kind.items():

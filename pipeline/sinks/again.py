@@ -36,13 +36,15 @@ def superseding(output: Output, before: Commit, new: Commit) -> Commit:
     places = new.members.keys()
     ordinals = _other(before.ordinals, places, new.ordinals)
     passed = _other(before.passed_ordinals, places, new.passed_ordinals)
-    sums = ("written", "dead", "model_seconds", "idle_seconds")
+    sums = ("written", "rejected", "dead", "model_seconds", "idle_seconds")
     more: dict[str, Any] = {name: getattr(left, name) + getattr(new, name) for name in sums}
     return new.model_copy(
         update={
             **more,
             "last": before.last,
-            "planned": more["written"] + more["dead"] + before.removed,
+            "planned": more["written"] + more["rejected"] + more["dead"] + before.removed,
+            "rejected_by": dict(Counter(left.rejected_by) + Counter(new.rejected_by)),
+            "bounds": before.bounds,
             "removed_ids": before.removed_ids,
             "rows": len(unrolled(ordinals)),
             "ordinals": ordinals,

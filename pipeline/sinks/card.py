@@ -1,7 +1,8 @@
 """The text of an output's README.md: a dataset card. Knows counts, not how they come.
 
-The YAML at its head makes the folder a dataset of two configs for Hugging Face datasets. What comes
-from a config stands in an indented block, as JSON: no text in it can be taken for the page's own.
+The YAML at its head makes the folder a dataset of three configs for Hugging Face datasets. What
+comes from a config stands in an indented block, as JSON: no text in it can be taken for the page's
+own.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ class Counts:
     rows: int = 0
     planned: int = 0
     written: int = 0
+    rejected: int = 0
     dead: int = 0
     removed: int = 0
     passed: int = 0
     bytes: int = 0
     dead_by_kind: dict[str, int] = field(default_factory=dict)
+    rejected_by: dict[str, int] = field(default_factory=dict)
 
 
 _TEXT = """---
@@ -55,11 +58,14 @@ by a model; each says so in its metadata (IPTC digital source type
 | images read | {counts.rows:,} |
 | edits planned | {counts.planned:,} |
 | edits written | {counts.written:,} |
+| edits rejected by a bound | {counts.rejected:,} |
 | dead letters | {counts.dead:,} |
 | removed since | {counts.removed:,} |
 | images that nothing was planned for | {counts.passed:,} |
 | bytes | {counts.bytes:,} |
 {reasons}
+Bounds in force: {bounds}.
+
 ## Made from
 
 {made_from}
@@ -86,6 +92,10 @@ different scores have the same columns but for `score_…`. To unite them:
 ## Columns of `edits`
 
 {edits}
+
+`rejected` has the same, and:
+
+{rejected}
 
 ## Columns of `dead`, the dead letters
 
@@ -132,13 +142,15 @@ _PLACES = {
     "webdataset/*.tar": ("webdataset", "the same edits, a sample each"),
     "webdataset/index.json": ("webdataset", "the tars and how many samples each has (wids)"),
     "webdataset/sizes.json": ("webdataset", "the same, as open_clip reads it"),
+    "rejected/*.parquet": (None, "one row an edit that a bound of `check.keep` rejected, whole"),
     "dead/*.parquet": (None, "one row an edit that failed, with the source and the reason"),
     "settings/*.json": (None, "the settings that each row's `fingerprint` names"),
     "_state/": (None, "what resuming needs; not for publishing"),
 }
 _READERS = {
-    "parquet": """    datasets.load_dataset("DIR")          # the edits
-    datasets.load_dataset("DIR", "dead")  # the dead letters
+    "parquet": """    datasets.load_dataset("DIR")              # the edits
+    datasets.load_dataset("DIR", "rejected")  # those that a bound rejected
+    datasets.load_dataset("DIR", "dead")      # the dead letters
     duckdb.sql("select * from 'DIR/edits/*.parquet' where edit = 'red'")
     polars.scan_parquet("DIR/edits/*.parquet")
     pandas.read_parquet("DIR/edits")
@@ -151,8 +163,9 @@ _READERS = {
 }
 
 
-def card(output: Output, counts: Counts, schemas: Mapping[str, pa.Schema]) -> str:
-    """The page; `schemas` are those of the files in `edits` and `dead`."""
+def card(output: Output, counts: Counts, schemas: Mapping[str, pa.Schema], bounds: str) -> str:
+    """The page; `schemas` are those of the files in `edits`, `rejected` and `dead`."""
+    more = [field for field in schemas["rejected"] if field.name not in schemas["edits"].names]
     chosen = {"input": output.settings["input"]["path"], "prompts": output.settings["prompts"]}
     chosen["model"] = output.settings["model"]
     return _TEXT.format(
@@ -166,7 +179,9 @@ def card(output: Output, counts: Counts, schemas: Mapping[str, pa.Schema]) -> st
             if form is None or form in output.formats
         ),
         readers="\n".join(text for form, text in _READERS.items() if form in output.formats),
+        bounds=bounds,
         edits=_columns(schemas["edits"]),
+        rejected=_columns(pa.schema(more)),
         dead=_columns(schemas["dead"]),
         became=BECAME,
         unions=UNIONS,
@@ -178,12 +193,14 @@ def _configs(output: Output) -> str:
         return "- config_name: edits\n  data_files: webdataset/*.tar"
     return (
         "- config_name: edits\n  default: true\n  data_files: edits/*.parquet\n"
+        "- config_name: rejected\n  data_files: rejected/*.parquet\n"
         "- config_name: dead\n  data_files: dead/*.parquet"
     )
 
 
 def _reasons(counts: Counts) -> list[tuple[str, int]]:
-    return sorted(counts.dead_by_kind.items(), key=lambda item: (-item[1], item[0]))
+    by_bound = {f"check.keep.{name}": count for name, count in counts.rejected_by.items()}
+    return sorted({**counts.dead_by_kind, **by_bound}.items(), key=lambda item: (-item[1], item[0]))
 
 
 def _columns(schema: pa.Schema) -> str:

@@ -48,6 +48,8 @@ MEANINGS = {
     "chunk": "number of the chunk in its shard",
     "last": "whether the chunk ends its shard",
     "planned": "edits that were planned for the image",
+    "rejected_by": "which bound of `check.keep` the edit lies outside of",
+    "reason": "what the score is, and what the bound",
     "error_stage": "where it failed: read, plan, edit or check",
     "error_kind": "a word for counting",
     "error_message": "what was found and what is allowed, for a person",

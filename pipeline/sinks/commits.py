@@ -50,7 +50,7 @@ class PartFile(BaseModel):
 
 
 class Commit(BaseModel):
-    """What one chunk has become. `planned == written + dead + removed`."""
+    """What one chunk has become. `planned == written + rejected + dead + removed`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -62,6 +62,9 @@ class Commit(BaseModel):
     rows: int  # source images
     planned: int  # edits that the planner counted
     written: int  # edits in `edits/`
+    rejected: int = 0  # edits in `rejected/`
+    rejected_by: dict[str, int] = {}  # bound → edits that it rejected
+    bounds: int = 0  # which bounds its edits were moved by, see `recheck.py`; 0: those of its run
     dead: int  # edits in `dead/`
     removed_ids: list[str] = []  # edits and dead letters that were taken out, see `remove.py`
     passed: int  # source images that nothing was planned for

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline.sinks import layout
 from pipeline.sinks.commits import PartFile
@@ -18,6 +18,10 @@ class Files:
     output: Output
     name: ChunkName
     token: str = field(default_factory=layout.token)
+
+    def apart(self) -> Files:
+        """The same, of names of its own."""
+        return replace(self, token=layout.token())
 
     def put(self, kind: str, data: bytes, rows: int) -> PartFile:
         """Writes the file of `kind`, one of `layout.PARTS`."""

@@ -2,11 +2,13 @@
 
     edits/{run}-{shard_id}-{chunk:05d}-r{generation}-{token}.parquet       living rows
     webdataset/….tar                                        the same, as WebDataset samples
+    rejected/….parquet                                      edits outside of a bound, whole
     dead/….parquet                                          dead letters
     _state/run.json                                         what the run is
     _state/model.json                                       digest of the weights that edit
     _state/shards/{shard_id}.json                           the shard's path and version
     _state/lists/{n:05d}.arrow                              members of growing shards, see lists.py
+    _state/bounds/{n:05d}.json                              bounds decided on since, see bounds.py
     _state/commits/{shard_id}/{chunk:05d}-r{generation}.json    commit record, written last
 
 A file of a part has a name that no other attempt gives (its token is random), so nothing that is
@@ -28,7 +30,8 @@ MODEL = f"{STATE}/model.json"
 REPORT = "report.html"
 SHARDS = f"{STATE}/shards"
 LISTS = f"{STATE}/lists"
-PARTS = {"edits": "parquet", "webdataset": "tar", "dead": "parquet"}
+BOUNDS = f"{STATE}/bounds"
+PARTS = {"edits": "parquet", "webdataset": "tar", "rejected": "parquet", "dead": "parquet"}
 """Folder of each kind of part → its extension."""
 
 _SHARD_ID = r"(?P<shard_id>[a-z0-9-]+-[0-9a-f]{24})"
@@ -88,6 +91,11 @@ def pin_path(shard_id: str) -> str:
 def list_path(number: int) -> str:
     """Path of a frozen list of members, from 1 on."""
     return f"{LISTS}/{number:05d}.arrow"
+
+
+def bounds_path(number: int, of: str = "") -> str:
+    """Path of bounds that were decided on, from 1 on; `of` is "-done" of the note of their end."""
+    return f"{BOUNDS}/{number:05d}{of}.json"
 
 
 def _place(name: ChunkName) -> str:

@@ -22,7 +22,7 @@ from pipeline.sinks.output import Output
 
 FOLDER = f"{layout.STATE}/runs"
 _ISO = "%Y-%m-%dT%H:%M:%SZ"
-COUNTS = ("chunks", "rows", "planned", "written", "dead", "removed", "passed", "gone")
+COUNTS = ("chunks", "rows", "planned", "written", "rejected", "dead", "removed", "passed", "gone")
 
 
 class Entry(BaseModel):
@@ -44,6 +44,7 @@ class Entry(BaseModel):
     rows: int = 0
     planned: int = 0
     written: int = 0
+    rejected: int = 0
     dead: int = 0
     removed: int = 0
     passed: int = 0

@@ -14,7 +14,7 @@ from fsspec.core import has_magic
 
 from pipeline import storage as storages
 from pipeline.errors import UsageError
-from pipeline.sinks import layout
+from pipeline.sinks import bounds, layout
 from pipeline.storage import Storage
 
 if TYPE_CHECKING:
@@ -172,8 +172,19 @@ def _same(output: Output) -> Output | None:
     if there is None:
         _refuse_strangers(output)
         return None
+    if _other_bounds_alone(output, there):
+        output = replace(output, settings=there["settings"], fingerprint=there["fingerprint"])
     _refuse_another(output, there)
     return replace(output, run=there["run"])
+
+
+def _other_bounds_alone(output: Output, there: Mapping[str, Any]) -> bool:
+    """Whether `check.keep` is not what the output was begun with, but is what is in force now."""
+    keep = output.settings["check"]["keep"]
+    if keep == there["settings"]["check"].get("keep"):
+        return False
+    now = bounds.in_force(replace(output, settings=there["settings"]))
+    return bool(keep == now.model_dump(mode="json")["keep"])
 
 
 def _place(config: RunConfig) -> str:
@@ -255,9 +266,18 @@ def _refuse_another(output: Output, there: Mapping[str, Any]) -> None:
                     f"{output.path}: {_standing(output)} (there → here); "
                     "choose another output.path, or take these back:",
                     *lines,
+                    *_cure(changed),
                 ]
             )
         )
+
+
+def _cure(changed: Collection[str]) -> list[str]:
+    if all(key.startswith("check.keep") for key in changed):
+        return [
+            "  (`diffedit recheck` moves what is there by other bounds, and edits nothing again)"
+        ]
+    return []
 
 
 def _standing(output: Output) -> str:

@@ -34,14 +34,19 @@ PICTURES = {"source": "image", "edited": "edited", "mask": "mask"}
 # What a living row says of its chunk stands in the commit record.
 _OWN = ("chunk", "last", "planned", *INPUT_MASKS, *ERROR.names)
 # Readers skip row groups by these; of other text the least and the greatest value tell nothing.
-_SOUGHT = {"id", "shard", "key", "edit", "error_stage", "error_kind"}
+_SOUGHT = {"id", "shard", "key", "edit", "rejected_by", "error_stage", "error_kind"}
 _ID = pa.field("id", pa.string())
 
 
 def write_edits(edits: pa.Table, output: Output, sink: BinaryIO) -> None:
     """File of living rows; `edits` is of the result schema with an `id` column before it."""
+    write(file_of_edits(edits, output), sink)
+
+
+def file_of_edits(edits: pa.Table, output: Output) -> pa.Table:
+    """The table that `write_edits` writes."""
     names = [name for name in PICTURES if output.source or name != "source"]
-    write(with_pictures(edits, names, output, _OWN), sink)
+    return with_pictures(edits, names, output, _OWN)
 
 
 def with_pictures(
@@ -85,6 +90,29 @@ def write(table: pa.Table, sink: BinaryIO) -> None:
         for first, length in row_groups(_sizes(table)):
             writer.write_table(table.slice(first, length), row_group_size=length)
         writer.add_key_value_metadata(table.schema.metadata)
+
+
+def write_rows(rows: Iterable[pa.Table], schema: pa.Schema, sink: BinaryIO) -> None:
+    """`write` of tables of one row each, of `schema`, that come one by one: of them a group is
+    held."""
+    with pq.ParquetWriter(sink, schema, **_way(schema)) as writer:
+        for group in _groups(rows):
+            writer.write_table(pa.concat_tables(group), row_group_size=len(group))
+        writer.add_key_value_metadata(schema.metadata)
+
+
+def _groups(rows: Iterable[pa.Table]) -> Iterator[list[pa.Table]]:
+    held: list[pa.Table] = []
+    size = 0
+    for row in rows:
+        (more,) = _sizes(row)
+        if held and (len(held) == ROW_GROUP or size + more > ROW_GROUP_BYTES):
+            yield held
+            held, size = [], 0
+        held.append(row)
+        size += more
+    if held:
+        yield held
 
 
 def without(data: bytes, ids: Collection[str]) -> tuple[bytes, int]:

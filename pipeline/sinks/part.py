@@ -12,14 +12,16 @@ from collections.abc import Collection
 from dataclasses import asdict, replace
 from functools import partial
 from io import BytesIO
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import storage
 from pipeline.errors import BugError, RunError
+from pipeline.keep import bound_of
 from pipeline.rows import Chunk, Listed, PassedOver, Spent
-from pipeline.sinks import dead, layout, parquet, webdataset
+from pipeline.sinks import dead, layout, parquet, rejected, webdataset
 from pipeline.sinks.again import superseding
 from pipeline.sinks.commits import Commit, create_commit, newest
 from pipeline.sinks.files import Files
@@ -116,11 +118,10 @@ def _write_files(
 ) -> Commit:
     """Writes all rows but those whose id is one of `never`."""
     output, files = attempt.output, []
-    edits, dead_letters, passed = split(output.run, table)
-    if planned != len(edits) + len(dead_letters):
-        raise BugError(f"{planned} edits were planned, {len(edits) + len(dead_letters)} came")
-    if never:
-        edits, dead_letters = (_but(rows, never) for rows in (edits, dead_letters))
+    ended = split(output.run, table)
+    if planned != ended.total:
+        raise BugError(f"{planned} edits were planned, {ended.total} came")
+    edits, outside, dead_letters = (_but(rows, never) for rows in ended[:3])
     if len(edits) and "parquet" in output.formats:
         files.append(
             attempt.stream("edits", partial(parquet.write_edits, edits, output), len(edits))
@@ -128,6 +129,9 @@ def _write_files(
     if len(edits) and "webdataset" in output.formats:
         write = partial(webdataset.write, edits, output)
         files.append(attempt.stream("webdataset", write, len(edits)))
+    if len(outside):
+        write = partial(rejected.write_rejected, outside, output)
+        files.append(attempt.stream("rejected", write, len(outside)))
     if len(dead_letters):
         write = partial(dead.write_dead, dead_letters, output)
         files.append(attempt.stream("dead", write, len(dead_letters)))
@@ -140,11 +144,13 @@ def _write_files(
         generation=attempt.name.generation,
         last=chunk.last,
         rows=len(ordinals),
-        planned=len(edits) + len(dead_letters),
+        planned=len(edits) + len(outside) + len(dead_letters),
         written=len(edits),
+        rejected=len(outside),
+        rejected_by=rejected.by_bound(list(map(bound_of, outside["error_message"].to_pylist()))),
         dead=len(dead_letters),
-        passed=len(passed),
-        passed_ordinals=runs(sorted(passed["ordinal"].to_pylist())),
+        passed=len(ended.passed),
+        passed_ordinals=runs(sorted(ended.passed["ordinal"].to_pylist())),
         ordinals=runs(ordinals),
         dead_ordinals=runs(dead_ordinals),
         dead_by_kind=dead.by_kind(dead_letters),
@@ -154,11 +160,27 @@ def _write_files(
 
 
 def _but(rows: pa.Table, ids: Collection[str]) -> pa.Table:
+    if not ids:
+        return rows
     return rows.filter(pc.invert(pc.is_in(rows["id"], pa.array(list(ids), pa.string()))))
 
 
-def split(run: str, table: pa.Table) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """(edits, dead letters, passed) of a result table, the first two with their `id` before all.
+class Ended(NamedTuple):
+    """The rows of a result table by how they ended; all but the last have their `id` before all."""
+
+    edits: pa.Table
+    rejected: pa.Table
+    dead: pa.Table
+    passed: pa.Table
+
+    @property
+    def total(self) -> int:
+        """Of edits that ended, one way or another."""
+        return len(self.edits) + len(self.rejected) + len(self.dead)
+
+
+def split(run: str, table: pa.Table) -> Ended:
+    """A result table's rows by how they ended.
 
     Raises BugError where two of a chunk's rows are named alike.
     """
@@ -169,18 +191,25 @@ def split(run: str, table: pa.Table) -> tuple[pa.Table, pa.Table, pa.Table]:
     if len({name.lower() for name in ids}) < len(ids):
         raise BugError(f"two edits of one chunk share an id: {sorted(ids)}")
     rows = table.filter(ended).add_column(0, "id", pa.array(ids, pa.string()))
-    dead_rows = pc.is_valid(rows["error_kind"])
-    return rows.filter(pc.invert(dead_rows)), rows.filter(dead_rows), table.filter(pc.invert(ended))
+    failed, outside = pc.is_valid(rows["error_kind"]), rejected.is_rejected(rows)
+    return Ended(
+        rows.filter(pc.invert(failed)),
+        rows.filter(outside),
+        rows.filter(pc.and_not(failed, outside)),
+        table.filter(pc.invert(ended)),
+    )
 
 
 def encoded(output: Output, table: pa.Table) -> pa.Table:
     """`table` itself, after its rows were encoded as `write_part` does, and the bytes let go."""
-    edits, dead_letters, _ = split(output.run, table.replace_schema_metadata(None))
-    if len(edits):
+    ended = split(output.run, table.replace_schema_metadata(None))
+    if len(ended.edits):
         for write in (parquet.write_edits, webdataset.write):
-            write(edits, output, BytesIO())
-    if len(dead_letters):
-        dead.write_dead(dead_letters, output, BytesIO())
+            write(ended.edits, output, BytesIO())
+    if len(ended.rejected):
+        rejected.write_rejected(ended.rejected, output, BytesIO())
+    if len(ended.dead):
+        dead.write_dead(ended.dead, output, BytesIO())
     return table
 
 

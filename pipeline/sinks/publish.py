@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from pipeline import storage
 from pipeline.errors import RunError
-from pipeline.sinks import dead, layout, parquet
+from pipeline.keep import told
+from pipeline.sinks import bounds, dead, layout, parquet, rejected
 from pipeline.sinks.card import Counts, card
 from pipeline.sinks.commits import Commit, PartFile, read_commits
 from pipeline.sinks.output import Output
@@ -22,6 +23,11 @@ from pipeline.sinks.output import Output
 Tar = tuple[str, int, int]
 """Name, samples, bytes."""
 CARD = "README.md"
+_WRITE = {
+    "edits": parquet.write_edits,
+    "rejected": rejected.write_rejected,
+    "dead": dead.write_dead,
+}
 MARK = f"{layout.STATE}/unpublished"
 """There while the card and the index may not say what is committed."""
 
@@ -70,27 +76,31 @@ def publish(output: Output) -> None:
     for commit in read_commits(output):
         _count(counts, commit)
         tars += [_tar(file) for file in commit.files_of("webdataset")]
-    files = {"dead": BytesIO(), "edits": BytesIO()}
-    dead.write_dead(parquet.no_rows(output), output, files["dead"])
-    parquet.write_edits(parquet.no_rows(output), output, files["edits"])
+    files = {kind: BytesIO() for kind in _WRITE}
+    for kind, write in _WRITE.items():
+        write(parquet.no_rows(output), output, files[kind])
     schemas = {kind: pq.read_schema(file) for kind, file in files.items()}
     with storage.explained(output.path, "describe the output", raising=RunError):
         for kind, file in files.items():
-            if kind == "dead" or "parquet" in output.formats:
+            if kind != "edits" or "parquet" in output.formats:
                 storage.put(output.fs, f"{output.root}/{kind}/schema.parquet", file.getvalue())
         if "webdataset" in output.formats:
             _index(output, sorted(tars))
-        page = card(output, counts, schemas).encode()
+        page = card(output, counts, schemas, told(bounds.in_force(output).keep)).encode()
         storage.put(output.fs, f"{output.root}/{CARD}", page)
         storage.remove(output.fs, f"{output.root}/{MARK}")
 
 
 def _count(counts: Counts, commit: Commit) -> None:
-    for name in ("rows", "planned", "written", "dead", "removed", "passed"):
+    for name in ("rows", "planned", "written", "rejected", "dead", "removed", "passed"):
         setattr(counts, name, getattr(counts, name) + getattr(commit, name))
     counts.bytes += sum(file.bytes for file in commit.files)
-    for reason, count in commit.dead_by_kind.items():
-        counts.dead_by_kind[reason] = counts.dead_by_kind.get(reason, 0) + count
+    for sums, more in (
+        (counts.dead_by_kind, commit.dead_by_kind),
+        (counts.rejected_by, commit.rejected_by),
+    ):
+        for reason, count in more.items():
+            sums[reason] = sums.get(reason, 0) + count
 
 
 def _tar(file: PartFile) -> Tar:

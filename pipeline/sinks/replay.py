@@ -11,7 +11,7 @@ Letters of the stage `read` are never replayed: what could not be read is not in
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -48,17 +48,18 @@ def merged(before: Commit, after: Commit) -> Commit:
     """The chunk's whole state: what `after` made of the dead letters of `before`, and the rest."""
     sums = {
         name: getattr(before, name) + getattr(after, name)
-        for name in ("written", "model_seconds", "idle_seconds")
+        for name in ("written", "rejected", "model_seconds", "idle_seconds")
     }
     living = [file for file in before.files if file.kind != "dead"]
-    kept = ("rows", "ordinals", "last", "passed_over", "as_of", "members")
+    kept = ("rows", "ordinals", "last", "passed_over", "as_of", "members", "bounds")
     same = {name: getattr(before, name) for name in kept}
     passed = joined(before.passed_ordinals, after.passed_ordinals)
     return after.model_copy(
         update={
             **sums,
             **same,
-            "planned": before.written + before.removed + after.planned,
+            "planned": before.written + before.rejected + before.removed + after.planned,
+            "rejected_by": dict(Counter(before.rejected_by) + Counter(after.rejected_by)),
             "removed_ids": before.removed_ids,
             "passed": before.passed + after.passed,
             "passed_ordinals": passed,
@@ -69,12 +70,13 @@ def merged(before: Commit, after: Commit) -> Commit:
 
 def since(before: Commit, after: Commit) -> Commit:
     """What became of the dead letters of `before`, as counts of their own."""
-    sums = ("written", "passed", "model_seconds", "idle_seconds")
+    sums = ("written", "rejected", "passed", "model_seconds", "idle_seconds")
     more: dict[str, Any] = {name: getattr(after, name) - getattr(before, name) for name in sums}
     images = sum(last - first + 1 for first, last in before.dead_ordinals)
-    planned = after.planned - before.written - before.removed
+    planned = after.planned - before.written - before.rejected - before.removed
+    by = dict(Counter(after.rejected_by) - Counter(before.rejected_by))
     counts = {"rows": images, "planned": planned, "removed_ids": [], "passed_over": PassedOver()}
-    return after.model_copy(update={**more, **counts})
+    return after.model_copy(update={**more, **counts, "rejected_by": by})
 
 
 def load(output: Output, commit: Commit, kinds: Collection[str]) -> tuple[pa.Table, pa.Table]:

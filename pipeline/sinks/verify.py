@@ -22,7 +22,7 @@ from pyroaring import BitMap64 as BitMap  # a picture may have more rows than on
 
 from pipeline import storage
 from pipeline.rows import RANK
-from pipeline.sinks import webdataset
+from pipeline.sinks import bounds, webdataset
 from pipeline.sinks.commits import (
     Commit,
     PartFile,
@@ -44,6 +44,7 @@ class Verification:
     rows: int = 0
     planned: int = 0
     written: int = 0
+    rejected: int = 0
     dead: int = 0
     removed: int = 0
     passed: int = 0
@@ -54,11 +55,12 @@ class Verification:
         """One line for a person."""
         state = f"{len(self.problems)} problems" if self.problems else "all well"
         untidy = f", {len(self.warnings)} warnings" if self.warnings else ""
+        rejected = f"rejected {self.rejected:,}, " if self.rejected else ""
         removed = f"removed {self.removed:,}, " if self.removed else ""
         return (
             f"{self.chunks:,} chunks of {self.rows:,} rows: planned {self.planned:,}, "
-            f"written {self.written:,}, dead {self.dead:,}, {removed}passed {self.passed:,}; "
-            f"{state}{untidy}"
+            f"written {self.written:,}, {rejected}dead {self.dead:,}, {removed}"
+            f"passed {self.passed:,}; {state}{untidy}"
         )
 
 
@@ -96,13 +98,15 @@ def verify(output: Output) -> Verification:
         untidy = leftovers(output, progress)
         found.warnings += [f"{path}: left over; the next run removes it" for path in untidy]
         found.warnings += [f"{path}: {_ORPHAN}" for path in orphans(output, progress)]
+    if not bounds.in_force(output).done:
+        found.warnings.append("a recheck did not end; `diffedit recheck` or the next run goes on")
     found.warnings += [f"{shard}: not finished" for shard in progress.unfinished()]
     return found
 
 
 def _count(found: Verification, commit: Commit) -> None:
     found.chunks += 1
-    for name in ("rows", "planned", "written", "dead", "removed", "passed"):
+    for name in ("rows", "planned", "written", "rejected", "dead", "removed", "passed"):
         setattr(found, name, getattr(found, name) + getattr(commit, name))
 
 
@@ -110,9 +114,12 @@ def _record(output: Output, commit: Commit) -> Iterator[str]:
     # A replay may have other settings: they are what mended its rows.
     if not commit.generation and commit.fingerprint != output.fingerprint:
         yield f"fingerprint {commit.fingerprint}, but the run's is {output.fingerprint}"
-    if commit.planned != commit.written + commit.dead + commit.removed:
-        removed = f", removed {commit.removed}" if commit.removed else ""
-        yield f"planned {commit.planned}, written {commit.written}, dead {commit.dead}{removed}"
+    ended = {name: getattr(commit, name) for name in ("written", "rejected", "dead", "removed")}
+    if commit.planned != sum(ended.values()):
+        told = ", ".join(f"{name} {count}" for name, count in ended.items() if count)
+        yield f"planned {commit.planned}, {told or 'nothing written'}"
+    if sum(commit.rejected_by.values()) != commit.rejected:
+        yield f"{commit.rejected} edits rejected, but by bound {commit.rejected_by}"
     if sum(commit.dead_by_kind.values()) != commit.dead:
         yield f"{commit.dead} dead letters, but by kind {commit.dead_by_kind}"
     if len(_bitmap(commit.ordinals)) != commit.rows:
@@ -154,10 +161,18 @@ def _broken_chain(output: Output, commit: Commit, damaged: list[str]) -> Iterato
     for before, after in pairwise([*whole, commit]):
         if after.as_of > before.as_of:
             continue  # members changed or went, see `again.py`
+        if after.bounds > before.bounds:  # a recheck's
+            if _made(before) != _made(after) or before.dead != after.dead:
+                yield f"recheck {after.generation} lost edits or rows"
+            continue
         lost = {f.path for f in before.files if f.kind != "dead"} - {f.path for f in after.files}
         removal = after.removed > before.removed and after.planned == before.planned
         if (lost and not removal) or before.ordinals != after.ordinals:
             yield f"replay {after.generation} lost edits or rows"
+
+
+def _made(commit: Commit) -> tuple[int, object]:
+    return commit.written + commit.rejected, commit.ordinals
 
 
 def _bitmap(runs: list[tuple[int, int]]) -> BitMap:
@@ -207,7 +222,7 @@ def file_problems(output: Output, commit: Commit, names: list[str] | None = None
     """What is wrong with the files of one record; `names` takes in the ids that they hold."""
     living = {"parquet": "edits", "webdataset": "webdataset"}
     expected = {living[name]: commit.written for name in output.formats}
-    expected["dead"] = commit.dead
+    expected |= {"rejected": commit.rejected, "dead": commit.dead}
     ids: dict[str, Counter[str]] = defaultdict(Counter)
     for file in commit.files:
         problem, there = _opened(output, file)
@@ -215,7 +230,7 @@ def file_problems(output: Output, commit: Commit, names: list[str] | None = None
             yield f"{file.path}: {problem}; {_CURE}"
             return
         ids[file.kind] += there
-    there = ids[next(iter(expected))] + ids["dead"]
+    there = ids[next(iter(expected))] + ids["rejected"] + ids["dead"]
     if names is not None:
         names += there.elements()
     if removed := there.keys() & set(commit.removed_ids):
@@ -263,4 +278,4 @@ def _sample_ids(data: bytes) -> Counter[str]:
     return ids
 
 
-_OPEN = {"edits": _row_ids, "webdataset": _sample_ids, "dead": _row_ids}
+_OPEN = {"edits": _row_ids, "webdataset": _sample_ids, "rejected": _row_ids, "dead": _row_ids}

@@ -13,15 +13,17 @@ from __future__ import annotations
 import json
 import math
 import tarfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from io import BytesIO
 from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.rows import ERROR, INPUT_MASKS
 from pipeline.sinks.output import Output
+from pipeline.sinks.parquet import PICTURES
 from pipeline.sinks.pictures import told
 
 Row = dict[str, Any]
@@ -35,6 +37,10 @@ _PICTURES = ("image", "edited", "mask")
 _DROPPED = ("shard_version", "chunk", "last", "ordinal", "planned", *INPUT_MASKS, *ERROR.names)
 # Of the provenance, what these stand for (settings/) and what the id says is not said again.
 _SAID = ("fingerprint", "code_version")
+_NOT_SAID = ("shard_version", "ordinal", "input", "run", "run_seed", "settings")
+
+Samples = dict[str, list[tuple[tarfile.TarFile, tarfile.TarInfo]]]
+"""Id → the members of its sample."""
 
 
 def write(edits: pa.Table, output: Output, sink: BinaryIO) -> None:
@@ -42,22 +48,69 @@ def write(edits: pa.Table, output: Output, sink: BinaryIO) -> None:
     same = {name: output.provenance[name] for name in _SAID}
     pictures = edits.select(_PICTURES)
     values = edits.drop_columns([*_DROPPED, *_PICTURES])
-    # Names and sizes fit the plain header, the one that every reader of tars knows.
-    with tarfile.open(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        tar.copybufsize = COPY  # type: ignore[attr-defined]
+    with _opened(sink) as tar:
         for number, batch in enumerate(values.to_batches(max_chunksize=1)):
             row = _typed(batch)
             views = {name: pictures[name][number].as_buffer() for name in _PICTURES}
-            for ending, data in _members(row, views, same, output):
-                member = tarfile.TarInfo(f"{row['id']}.{ending}")
-                member.size = data.size
-                tar.addfile(member, pa.BufferReader(data))
+            _add(tar, row["id"], _members(row, views, same, output))
 
 
-def samples(data: bytes) -> Iterator[tuple[str, dict[str, bytes]]]:
+def write_rows(
+    rows: Iterable[tuple[str, Callable[[], pa.Table]]], old: Samples, output: Output, sink: BinaryIO
+) -> None:
+    """The shard of edits (id, and what reads its row as a Parquet file has it), one by one.
+
+    Samples that `old` shards have are copied as they are.
+    """
+    with _opened(sink) as tar:
+        for name, read in rows:
+            if name in old:
+                for file, member in old[name]:
+                    tar.addfile(member, file.extractfile(member))
+                continue
+            table = read()
+            kept = [n for n in table.column_names if n not in PICTURES and n not in _NOT_SAID]
+            row = _typed(table.select(kept).to_batches()[0])
+            same = {said: row.pop(said) for said in _SAID}
+            views = {of: _view(table, name) for name, of in PICTURES.items()}
+            _add(tar, name, _members(row, views, same, output))
+
+
+def _view(table: pa.Table, name: str) -> pa.Buffer:
+    """A picture's bytes; none where the output has it not."""
+    if name not in table.column_names:
+        return pa.py_buffer(b"")
+    return pc.struct_field(table[name], "bytes")[0].as_buffer()
+
+
+def index(files: Iterable[tarfile.TarFile]) -> Samples:
+    """Where the members of each sample are."""
+    found: Samples = {}
+    for file in files:
+        for member in file:
+            found.setdefault(member.name.partition(".")[0], []).append((file, member))
+    return found
+
+
+def _opened(sink: BinaryIO) -> tarfile.TarFile:
+    # Names and sizes fit the plain header, the one that every reader of tars knows.
+    tar = tarfile.TarFile(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT)
+    tar.copybufsize = COPY  # type: ignore[attr-defined]
+    return tar
+
+
+def _add(tar: tarfile.TarFile, name: str, members: Iterable[tuple[str, pa.Buffer]]) -> None:
+    for ending, data in members:
+        member = tarfile.TarInfo(f"{name}.{ending}")
+        member.size = data.size
+        tar.addfile(member, pa.BufferReader(data))
+
+
+def samples(data: bytes | BinaryIO) -> Iterator[tuple[str, dict[str, bytes]]]:
     """(id, member's ending → content) of each sample of a shard, in order."""
     key, members = None, {}
-    with tarfile.open(fileobj=BytesIO(data)) as tar:
+    opened = BytesIO(data) if isinstance(data, bytes) else data
+    with tarfile.open(fileobj=opened) as tar:
         for member in tar:
             file = tar.extractfile(member)
             name, _, ending = member.name.partition(".")
@@ -69,7 +122,7 @@ def samples(data: bytes) -> Iterator[tuple[str, dict[str, bytes]]]:
         yield key, members
 
 
-def rows(data: bytes) -> Iterator[Row]:
+def rows(data: bytes | BinaryIO) -> Iterator[Row]:
     """Its edits as the Parquet files have them, but for the columns that samples lack."""
     for name, members in samples(data):
         said = json.loads(members.pop(JSON))
@@ -125,7 +178,8 @@ def _members(
         yield SOURCE, source
     yield MASK, views["mask"]
     values = {name: value for name, value in row.items() if name not in ("id", "target_prompt")}
-    formats = {"source_format": told(source), "edited_format": told(edited)}
+    formats = {"source_format": told(source) if source.size else ""}
+    formats |= {"edited_format": told(edited)}
     said = json.dumps({**values, **formats, **same}, ensure_ascii=False, separators=(",", ":"))
     yield JSON, pa.py_buffer(said.encode())
     yield TEXT, pa.py_buffer(row["target_prompt"].encode())

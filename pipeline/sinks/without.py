@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -14,11 +14,13 @@ from pipeline.sinks import dead, parquet, webdataset
 from pipeline.sinks.commits import Commit, PartFile
 from pipeline.sinks.files import Files
 from pipeline.sinks.output import Output
+from pipeline.sinks.rejected import by_bound
 from pipeline.sinks.runs import runs
 
 _WITHOUT = {
     "edits": parquet.without,
     "webdataset": webdataset.without,
+    "rejected": parquet.without,
     "dead": parquet.without,
 }
 
@@ -28,30 +30,31 @@ def without(output: Output, before: Commit, ids: Collection[str], attempt: Files
     files = [kept for file in before.files for kept in _kept(output, file, attempt, ids)]
     living = "edits" if "parquet" in output.formats else "webdataset"
     written = sum(file.rows for file in files if file.kind == living)
-    return {"files": files, "written": written, **_letters(output, before, ids)}
+    told = {"files": files, "written": written, **_rejected(output, files)}
+    return told | _letters(output, before, ids)
 
 
-def living_and_dead(output: Output, commit: Commit) -> list[PartFile]:
+def each_once(output: Output, commit: Commit) -> list[PartFile]:
     """The files that hold each of the chunk's rows once."""
     living = "edits" if "parquet" in output.formats else "webdataset"
-    return [*commit.files_of(living), *commit.files_of("dead")]
+    return [file for kind in (living, "rejected", "dead") for file in commit.files_of(kind)]
 
 
 def keys(output: Output, commit: Commit) -> Iterator[tuple[str, str]]:
-    """(id, key) of all the chunk's edits and dead letters."""
-    for file in living_and_dead(output, commit):
+    """(id, key) of all the chunk's edits, rejected ones too, and dead letters."""
+    for file in each_once(output, commit):
         path = f"{output.root}/{file.path}"
         if file.kind == "webdataset":
             rows = webdataset.rows(storage.read(output.fs, path))
             yield from ((row["id"], row["key"]) for row in rows)
             continue
-        table = _table(output, path)
+        table = _table(output, path, ["id", "key"])
         yield from zip(table["id"].to_pylist(), table["key"].to_pylist(), strict=True)
 
 
-def _table(output: Output, path: str) -> pa.Table:
+def _table(output: Output, path: str, columns: list[str]) -> pa.Table:
     part = storage.retried(lambda: pq.ParquetFile(path, filesystem=output.fs))
-    return storage.retried(lambda: part.read(columns=["id", "key"]))
+    return storage.retried(lambda: part.read(columns=columns))
 
 
 def _kept(
@@ -63,7 +66,14 @@ def _kept(
     if rows == file.rows:
         yield file
     elif rows:
-        yield attempt.put(file.kind, left, rows)
+        yield attempt.apart().put(file.kind, left, rows)  # a chunk may have several of a kind
+
+
+def _rejected(output: Output, files: Sequence[PartFile]) -> dict[str, Any]:
+    """What the record says of the rejected edits in `files`."""
+    paths = [f"{output.root}/{file.path}" for file in files if file.kind == "rejected"]
+    bounds = [b for p in paths for b in _table(output, p, ["rejected_by"])["rejected_by"]]
+    return {"rejected": len(bounds), "rejected_by": by_bound([b.as_py() for b in bounds])}
 
 
 def _letters(output: Output, before: Commit, ids: Collection[str]) -> dict[str, Any]:

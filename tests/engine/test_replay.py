@@ -54,6 +54,12 @@ def test_what_the_run_is_cannot_be_overridden(there: Output, key: str) -> None:
         _settings(there, [f"{key}=1"])
 
 
+@pytest.mark.parametrize("key", ["check.keep", "check.keep.mask_area.min", "check.preset"])
+def test_bounds_are_the_outputs(there: Output, key: str) -> None:
+    with pytest.raises(UsageError, match="`diffedit recheck`"):
+        _settings(there, [f"{key}=1"])
+
+
 @pytest.mark.parametrize(
     "override",
     [
@@ -63,7 +69,6 @@ def test_what_the_run_is_cannot_be_overridden(there: Output, key: str) -> None:
         "model.device=cpu",
         "mask.on_empty=keep",
         "prompts.colours=[red]",
-        "check.keep={mask_area: {min: 0.1}}",
         "run.max_dead_share=1",
         "edit.steps=9",
     ],

@@ -86,6 +86,12 @@ def died(row: dict[str, Any], stage: str = "edit", kind: str = "nan") -> dict[st
     return {**row, **gone, **error}
 
 
+def rejected(row: dict[str, Any], least: float = 5) -> dict[str, Any]:
+    """The same planned edit, made, and outside of a bound on `edit_change`."""
+    reason = f"check.keep.edit_change: {row['score_edit_change']:.4g} is below {least:g}"
+    return {**row, "error_stage": "check", "error_kind": "rejected", "error_message": reason}
+
+
 def passed(row: dict[str, Any]) -> dict[str, Any]:
     """The same image with nothing planned for it."""
     kept = {field.name: row.get(field.name) for field in SOURCE}

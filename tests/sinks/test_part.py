@@ -18,7 +18,7 @@ from pipeline.sinks.part import write_part
 from pipeline.sinks.runs import runs
 from pipeline.sinks.sweep import sweep
 from pipeline.sinks.verify import verify
-from tests.sinks.tables import chunk_table, died, edited, made, passed, run_config, table
+from tests.sinks.tables import chunk_table, died, edited, made, passed, rejected, run_config, table
 
 MODEL = {"model": "tiny", "weights": "ab12"}
 
@@ -231,14 +231,22 @@ def test_chunk_of_a_table() -> None:
     assert Chunk.of(chunk_table("a", 3, last=True)) == Chunk("a", "v1", 3, True)
 
 
-def test_a_rejected_edit_is_a_dead_letter_with_its_scores(output: Output) -> None:
+def test_a_rejected_edit_keeps_its_pictures_scores_and_reason(output: Output) -> None:
     row = edited("a", 0, 0, "blue")
-    rejected = {**row, **{k: v for k, v in died(row, "check", "rejected").items() if "error" in k}}
-    commit = write_part(output, table([rejected]))
-    assert (commit.written, commit.dead) == (0, 1)
-    (path,) = Path(output.root, "dead").iterdir()
-    (letter,) = pq.read_table(path).to_pylist()
-    assert letter["score_edit_change"] == 3.0 and "edited" not in letter
+    commit = write_part(output, table([rejected(row), died(edited("a", 0, 1, "blue"), "check")]))
+    assert (commit.planned, commit.written, commit.rejected, commit.dead) == (2, 0, 1, 1)
+    assert commit.rejected_by == {"edit_change": 1} and commit.dead_by_kind == {"check/nan": 1}
+    (path,) = Path(output.root, "rejected").iterdir()
+    (kept,) = pq.read_table(path).to_pylist()
+    for name in ("source", "edited", "mask"):
+        assert kept[name]["bytes"] == row["image" if name == "source" else name]
+    assert kept["score_edit_change"] == 3.0 and kept["rejected_by"] == "edit_change"
+    assert kept["reason"] == "check.keep.edit_change: 3 is below 5"
+    write_part(output, table([edited("a", 1, 4, "blue")]))
+    (whole,) = Path(output.root, "edits").iterdir()
+    there = pq.read_schema(path)
+    assert there.names[:-2] == pq.read_schema(whole).names
+    assert verify(output).problems == []
 
 
 def test_two_rows_of_a_chunk_that_are_named_alike_are_a_bug(output: Output) -> None:

@@ -1,8 +1,8 @@
 """A model of how chunks are committed, explored state by state: what the code must not do, told of
 rules small enough to try every order of steps.
 
-One chunk. Two writers make it, two replayers run its dead letters again, a sweeper removes what it
-takes for leftovers. Each may stand still between any two of its steps, for as long as all others
+One chunk. Two writers make it, two replayers run its dead letters again, recheckers write its edits
+anew in other files, a sweeper removes what it takes for leftovers. Each may stand still between any two of its steps, for as long as all others
 take; listings may lag behind by any of the records. The invariants, in every state:
 
 - what a committed record names is there (nothing committed is lost);
@@ -51,10 +51,10 @@ FORMER = Rules(tokens=False, create=False, ask=False, chained=False)
 class Process:
     """One of the actors, and how far it is."""
 
-    kind: str  # writer | replayer | sweeper
+    kind: str  # writer | replayer | rechecker | sweeper
     number: int
     step: int = 0
-    base: int = -1  # replayer: the generation whose letters it took
+    base: int = -1  # replayer, rechecker: the generation whose letters or edits it took
     seen: frozenset[Name] = frozenset()  # sweeper: what it will remove
 
 
@@ -152,6 +152,24 @@ def _replayed(state: State, me: Process, rules: Rules, generation: int, edits: N
     return committed(state, rules, generation, Record(living | {(edits, me.number)}, times))
 
 
+def steps_of_rechecker(state: State, me: Process, rules: Rules) -> Iterator[State]:
+    """Takes the edits of the current record; puts them into a file; makes the next record."""
+    if me.step == 0:
+        current = highest(state)
+        yield moved(state, me, step=9) if current < 0 else moved(state, me, base=current)
+        return
+    generation = me.base + 1 if rules.chained else highest(state) + 1
+    (edits, _) = names(rules, generation, me.number)
+    if me.step == 1:
+        yield moved(put(state, edits, me.number), me)
+    elif me.step == 2:
+        before = record(state, me.base)
+        assert before
+        letters = frozenset(file for file in before.files if file[0][0] == "dead")
+        made = replace(before, files=letters | {(edits, me.number)})
+        yield moved(committed(state, rules, generation, made), me)
+
+
 def steps_of_sweeper(state: State, me: Process, rules: Rules) -> Iterator[State]:
     """Lists; finds leftovers; removes them one by one, whatever has happened meanwhile."""
     if me.step == 0:
@@ -182,6 +200,7 @@ def _leftovers(state: State, view: tuple[tuple[int, Record], ...], rules: Rules)
 STEPS = {
     "writer": steps_of_writer,
     "replayer": steps_of_replayer,
+    "rechecker": steps_of_rechecker,
     "sweeper": steps_of_sweeper,
 }
 
@@ -196,6 +215,10 @@ def check(before: State | None, state: State) -> None:
                 raise Broken(f"lost: {name}")
             if dict(state.files)[name] != writer:
                 raise Broken(f"another's content: {name}")
+        # A replay makes one of the letter; no later record may forget it.
+        made = [of.edits_of_letters for _, of in state.records]
+        if made != sorted(made):
+            raise Broken("lost: what a replay made")
         if now.edits_of_letters > 1:
             raise Broken("doubled: a letter became two edits")
     if before:
@@ -226,6 +249,10 @@ CROWDS = [
     ("writer", "replayer", "sweeper"),
     ("writer", "replayer", "replayer", "replayer", "sweeper"),
     ("writer", "writer", "replayer", "replayer", "sweeper"),
+    ("writer", "writer", "rechecker", "sweeper"),
+    ("writer", "rechecker", "rechecker", "sweeper"),
+    ("writer", "replayer", "rechecker", "sweeper"),
+    ("writer", "replayer", "rechecker", "rechecker", "sweeper"),
 ]
 
 
@@ -255,8 +282,10 @@ def test_the_former_rules_are_found_wanting(crowd: tuple[str, ...], fault: str) 
         (replace(TODAY, create=False), ("writer", "writer")),
         (replace(TODAY, ask=False), ("writer", "sweeper")),
         (replace(TODAY, chained=False), ("writer", "replayer", "replayer")),
+        (replace(TODAY, tokens=False), ("writer", "rechecker", "rechecker")),
+        (replace(TODAY, chained=False), ("writer", "replayer", "rechecker")),
     ],
-    ids=["tokens", "create", "ask", "chained"],
+    ids=["tokens", "create", "ask", "chained", "tokens of rechecks", "chained rechecks"],
 )
 def test_each_rule_is_needed(rules: Rules, crowd: tuple[str, ...]) -> None:
     with pytest.raises(Broken):

@@ -39,7 +39,7 @@ def checked(keep: dict[str, Any], **values: Any) -> dict[str, Any]:
     ],
 )
 def test_bounds(keep: dict[str, Any], message: str | None) -> None:
-    row = checked(keep, mask_area=0.35, score_edit_change=12.0, edited=b"x")
+    row = checked(keep, edit="red", mask_area=0.35, score_edit_change=12.0, edited=b"x")
     assert row["error_message"] == message
     assert row["error_kind"] == ("rejected" if message else None)
     assert row["edited"] == b"x" and row["score_edit_change"] == 12
