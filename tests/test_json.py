@@ -23,11 +23,13 @@ NUMBER = {"type": "number", "minimum": 0}
 TEXT = {"type": "string"}
 TEXTS = {"type": "array", "items": TEXT}
 COUNTS = dict.fromkeys(
-    ("planned", "written", "dead", "removed", "passed", "rows", "chunks"), INTEGER
+    ("planned", "written", "rejected", "dead", "removed", "passed", "rows", "chunks"), INTEGER
 )
 SECONDS = {"model_seconds": NUMBER, "idle_seconds": NUMBER}
 BY_KIND = {"type": "object", "patternProperties": {"^(read|plan|edit|check)/": INTEGER}}
 MAYBE = {"type": ["string", "null"]}
+BY_BOUND = {"type": "object", "additionalProperties": INTEGER}
+LIMIT = {"type": ["number", "null"]}
 
 
 def schema(**properties: Any) -> dict[str, Any]:
@@ -47,6 +49,7 @@ RUN = schema(
     gone=INTEGER,
     bytes=INTEGER,
     dead_by_kind=BY_KIND,
+    rejected_by=BY_BOUND,
     files_passed_over=INTEGER,
     stopped={"enum": [None, "run.max_hours", "run.max_edits"]},
 )
@@ -69,6 +72,14 @@ ENTRY = schema(
 )
 RUNS = schema(runs={"type": "array", "items": ENTRY})
 DEAD = schema(letters=INTEGER, by_kind=BY_KIND, problems=TEXTS)
+RECHECK = schema(
+    output=TEXT,
+    dry_run={"type": "boolean"},
+    keep={"type": "object", "additionalProperties": schema(min=LIMIT, max=LIMIT)},
+    **dict.fromkeys(("chunks", "to_rejected", "to_written", "written", "rejected"), INTEGER),
+    rejected_by=BY_BOUND,
+    without_pictures=INTEGER,
+)
 FAILED = schema(exit_code=INTEGER, error=TEXT)
 
 
@@ -122,6 +133,32 @@ def test_a_run_that_a_cap_stops_says_so(config: Path, tmp_path: Path) -> None:
     assert code == 0 and "stopped at run.max_edits; the same command goes on" in lines
     (*_, entry) = answer(RUNS, 0, "runs", tmp_path / "out")["runs"]
     assert (entry["outcome"], entry["message"]) == ("stopped", "run.max_edits")
+
+
+def test_a_run_with_bounds_then_a_recheck_then_the_run_again(config: Path) -> None:
+    """The output remembers its bounds: what is done anew after them is by them too."""
+    out = config.parent / "bounded"
+    run = ("run", config, f"output.path={out}", "check.keep.mask_area.max=0.0001", "--local")
+    first = answer(RUN, 0, *run)
+    assert first["planned"] == first["written"] + first["rejected"] + first["dead"]
+    assert first["rejected"] == first["rejected_by"]["mask_area"] > 0
+    dry = answer(RECHECK, 0, "recheck", out, "check.keep.mask_area=null", "--dry-run")
+    assert (dry["to_written"], dry["keep"]) == (first["rejected"], {})
+    bound = "check.keep.mask_area={min: 0.0001}"
+    moved = answer(RECHECK, 0, "recheck", out, bound)
+    assert (moved["to_written"], moved["to_rejected"]) == (first["rejected"], first["written"])
+    assert moved["keep"] == {"mask_area": {"min": 0.0001, "max": None}}
+    again = said(*run)[1]
+    assert "in force since `diffedit recheck`: mask_area min 0.0001" in again, again
+    assert answer(RECHECK, 0, "recheck", out)["chunks"] == 0
+    for part in (out / "_state" / "commits").rglob("00001-r*.json"):
+        part.unlink()
+    assert answer(RUN, 0, *run)["chunks"] == 1
+    found = answer(VERIFY, 0, "verify", out)
+    assert not found["problems"] and not found["warnings"]
+    for name in ("planned", "written", "dead"):
+        assert found[name] == moved.get(name, first[name])
+    assert answer(FAILED, 2, "recheck", out, "check.keep.texture_kept.min=1")["exit_code"] == 2
 
 
 def test_a_command_that_fails_answers_too(config: Path, tmp_path: Path) -> None:

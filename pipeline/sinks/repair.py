@@ -19,16 +19,20 @@ from pydantic import BaseModel
 
 from pipeline import storage
 from pipeline.errors import RunError
-from pipeline.sinks import layout, webdataset
+from pipeline.sinks import bounds, layout, webdataset
 from pipeline.sinks.commits import Commit, PartFile, Progress, commit_names, read_each
 from pipeline.sinks.layout import ChunkName
 from pipeline.sinks.output import Output
 from pipeline.sinks.pins import Pin, Weights
+from pipeline.sinks.rejected import by_bound
 from pipeline.sinks.runs import runs
 from pipeline.sinks.sweep import orphans, parts
 from pipeline.sinks.verify import file_problems
 
 ASIDE = f"{layout.STATE}/aside"
+
+Tables = dict[str, pa.Table]
+"""Rows by the kind of their file, see `layout.PARTS`."""
 
 
 def repair(output: Output) -> Iterator[str]:
@@ -118,48 +122,100 @@ def _was_replay(output: Output, before: Commit, name: ChunkName) -> bool:
 
 def _ids(output: Output, path: str) -> list[str]:
     data = storage.read(output.fs, f"{output.root}/{path}")
+    if path.endswith(".tar"):
+        return [name for name, _ in webdataset.samples(data)]
     ids: list[str] = pq.read_table(BytesIO(data), columns=["id"])["id"].to_pylist()
     return ids
 
 
-def _rebuilt(output: Output, before: Commit, name: ChunkName) -> Commit | None:
-    """The replay's record, where one attempt's files account for every letter of `before`."""
+def _attempts(output: Output, name: ChunkName) -> Iterator[tuple[list[PartFile], Tables]]:
+    """The files of each attempt at this generation, and their rows by kind."""
     attempts: dict[str, list[str]] = defaultdict(list)
     for token, path in _files_of(output, name):
         attempts[token].append(path)
-    found = [_of_files(output, before, name, paths) for paths in attempts.values()]
-    whole = [commit for commit in found if commit]
-    return whole[0] if len(whole) == 1 else None
+    return (_read_files(output, paths) for paths in attempts.values())
 
 
-def _of_files(output: Output, before: Commit, name: ChunkName, paths: list[str]) -> Commit | None:
-    nothing = pa.table({"ordinal": pa.array([], pa.int64())})
+def _read_files(output: Output, paths: list[str]) -> tuple[list[PartFile], Tables]:
+    nothing = pa.table({"id": pa.array([], pa.string()), "ordinal": pa.array([], pa.int64())})
     files, rows = [], dict.fromkeys(layout.PARTS, nothing)
     for path in paths:
         data = storage.read(output.fs, f"{output.root}/{path}")
         digest = blake2b(data, digest_size=16).hexdigest()
         kind = path.partition("/")[0]
         if kind == "webdataset":
-            count = sum(1 for _ in webdataset.samples(data))
+            rows[kind] = pa.table({"id": [name for name, _ in webdataset.samples(data)]})
         else:
             rows[kind] = pq.read_table(BytesIO(data))
-            count = len(rows[kind])
+        count = len(rows[kind])
         files.append(PartFile(path=path, rows=count, bytes=len(data), blake2b=digest))
-    edits, dead = rows["edits"], rows["dead"]
-    ordinals = {*edits["ordinal"].to_pylist(), *dead["ordinal"].to_pylist()}
-    taken = {n for first, last in before.dead_ordinals for n in range(first, last + 1)}
-    if ordinals != taken or len(edits) + len(dead) < before.dead:
+    return files, rows
+
+
+def _rebuilt(output: Output, before: Commit, name: ChunkName) -> Commit | None:
+    """The record, where one attempt's files have each edit of `before`, as a recheck's do, or
+    account for each of its letters, as a replay's do."""
+    for files, rows in _attempts(output, name):
+        moved = _moved(output, before, name, files, rows)
+        if moved:
+            return moved
+    found = [_replayed(before, name, files, rows) for files, rows in _attempts(output, name)]
+    whole = [commit for commit in found if commit]
+    return whole[0] if len(whole) == 1 else None
+
+
+def _moved(
+    output: Output, before: Commit, name: ChunkName, files: list[PartFile], rows: Tables
+) -> Commit | None:
+    """The recheck's record. A removal's files have fewer edits, and a replay's have others."""
+    kind = "edits" if "parquet" in output.formats else "webdataset"
+    living, outside = rows[kind], rows["rejected"]
+    ids = Counter([*living["id"].to_pylist(), *outside["id"].to_pylist()])
+    reasons_alone = not len(living) and 0 < before.rejected == len(outside)
+    if len(rows["dead"]) or not (reasons_alone or ids.total() == before.written + before.rejected):
         return None
+    kept = [f for f in before.files if f.kind == "dead" or (reasons_alone and f.kind != "rejected")]
+    replaced = [file for file in before.files if file not in kept]
+    if all(output.fs.exists(f"{output.root}/{file.path}") for file in replaced):
+        each_once = [file for file in replaced if file.kind in (kind, "rejected")]
+        if ids != Counter(i for file in each_once for i in _ids(output, file.path)):
+            return None
+    bounds_of = outside["rejected_by"].to_pylist() if len(outside) else []
+    return before.model_copy(
+        update={
+            "generation": name.generation,
+            "bounds": bounds.in_force(output).number,
+            "files": [*kept, *files],
+            "written": before.written if reasons_alone else len(living),
+            "rejected": len(bounds_of),
+            "rejected_by": by_bound(bounds_of),
+        }
+    )
+
+
+def _replayed(
+    before: Commit, name: ChunkName, files: list[PartFile], rows: Tables
+) -> Commit | None:
+    edits, outside, dead = (rows[kind] for kind in ("edits", "rejected", "dead"))
+    ended = [part for part in (edits, outside, dead) if len(part)]
+    ordinals = {ordinal for part in ended for ordinal in part["ordinal"].to_pylist()}
+    taken = {n for first, last in before.dead_ordinals for n in range(first, last + 1)}
+    total = sum(map(len, ended))
+    if ordinals != taken or total < before.dead:
+        return None
+    bounds_of = outside["rejected_by"].to_pylist() if len(outside) else []
     return before.model_copy(
         update={
             "generation": name.generation,
             "files": [*(file for file in before.files if file.kind != "dead"), *files],
             "written": before.written + len(edits),
+            "rejected": before.rejected + len(outside),
+            "rejected_by": dict(Counter(before.rejected_by) + Counter(bounds_of)),
             "dead": len(dead),
-            "planned": before.written + before.removed + len(edits) + len(dead),
+            "planned": before.written + before.rejected + before.removed + total,
             "dead_by_kind": _reasons(dead),
             "dead_ordinals": _runs(dead),
-            "fingerprint": (edits if len(edits) else dead)["fingerprint"][0].as_py(),
+            "fingerprint": ended[0]["fingerprint"][0].as_py(),
         }
     )
 

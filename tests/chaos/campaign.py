@@ -50,6 +50,7 @@ class Outcome:
 
     planned: int = 0
     written: int = 0
+    rejected: int = 0
     dead: int = 0
     lost: int = 0
     duplicated: int = 0
@@ -65,7 +66,8 @@ class Outcome:
     def line(self) -> str:
         repeated = 100 * (self.begun - self.needed) / max(1, self.needed)
         return (
-            f"planned {self.planned}, written {self.written}, dead {self.dead}, lost {self.lost}, "
+            f"planned {self.planned}, written {self.written}, rejected {self.rejected}, "
+            f"dead {self.dead}, lost {self.lost}, "
             f"duplicated {self.duplicated}, repeated work {repeated:.0f} %"
         )
 
@@ -243,6 +245,7 @@ class Campaign:
         self.outcome.problems += found.problems + found.warnings
         self.outcome.planned += len(self._reference)
         self.outcome.written += found.written
+        self.outcome.rejected += found.rejected
         self.outcome.dead += found.dead
         self.outcome.lost += len(self._reference.keys() - rows.keys())
         self.outcome.duplicated += sum(counts.values()) - len(rows)
@@ -265,16 +268,17 @@ def _wait(true: Callable[[], bool]) -> bool:
 
 
 def _rows(output: Output) -> tuple[Counter[object], dict[tuple[str, str, str | None], object]]:
-    """Every edit and dead letter that a reader of the folder finds, and how often each."""
+    """Every edit, rejected or not, and dead letter that a reader finds, and how often each."""
     counts: Counter[object] = Counter()
     rows: dict[tuple[str, str, str | None], object] = {}
-    for kind in ("edits", "dead"):
+    for kind in ("edits", "rejected", "dead"):
         for name in storage.names(output.fs, f"{output.root}/{kind}"):
             with output.fs.open(f"{output.root}/{kind}/{name}", "rb") as file:
                 for row in pq.read_table(file).to_pylist():
                     key = (row["shard"], row["key"], row["edit"])
                     counts[key] += 1
-                    rows[key] = (row.get("edited"), row.get("mask"), row.get("error_kind"))
+                    why = row.get("reason") or row.get("error_kind")
+                    rows[key] = (row.get("edited"), row.get("mask"), why)
     return counts, rows
 
 

@@ -13,7 +13,8 @@ def test_runs_that_are_killed_end_with_exactly_the_planned_set(tmp_path: Path) -
     outcome = campaign.run(kills=5)
     assert outcome.kills == {"driver": 2, "stall": 1, "actor": 1, "lie": 1}
     assert outcome.sound(), [outcome.line(), *outcome.problems]
-    assert outcome.planned == outcome.written + outcome.dead > 60
+    assert outcome.planned == outcome.written + outcome.rejected + outcome.dead > 60
+    assert outcome.rejected
 
 
 def test_a_folder_that_changes_while_runs_over_it_are_killed(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def committed(out: Path) -> dict[str, bytes]:
     """Every file that counts, and every record."""
     return {
         str(path.relative_to(out)): path.read_bytes()
-        for folder in ("edits", "webdataset", "dead", "_state/commits")
+        for folder in ("edits", "webdataset", "rejected", "dead", "_state/commits")
         for path in (out / folder).rglob("*")
         if path.is_file()
     }

@@ -28,7 +28,7 @@ def side_by_side(one: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
     other = make(tmp_path_factory.mktemp("readers") / "other", "third/in")
     folder = tmp_path_factory.mktemp("readers") / "both"
     for output in (one, other):
-        for kind in ("edits", "webdataset", "dead"):
+        for kind in ("edits", "webdataset", "rejected", "dead"):
             (folder / kind).mkdir(parents=True, exist_ok=True)
             for file in (output.path / kind).iterdir():
                 new = folder / kind / file.name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from pipeline.sinks.layout import sample_id
 from pipeline.sinks.output import Output, existing_output
 from pipeline.sinks.part import write_part
 from pipeline.sinks.publish import describe, publish
-from tests.sinks.tables import died, edited, made, picture, run_config
+from tests.sinks.tables import died, edited, made, picture, rejected, run_config
 
 KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
 KEYS = (
@@ -45,6 +45,7 @@ class Made:
     path: Path
     edits: dict[str, Row]  # by id
     dead: dict[str, Row]
+    rejected: dict[str, Row] = field(default_factory=dict)
 
     @property
     def output(self) -> Output:
@@ -52,7 +53,8 @@ class Made:
 
 
 def make(path: Path, place: str, scores: Sequence[str] = SCORES, **output: Any) -> Made:
-    """Two shards of ten images with two edits each, in two chunks a shard; two die in each shard.
+    """Two shards of ten images with two edits each, in two chunks a shard; in each shard one
+    dies and one is rejected.
 
     The first shard has no caption and no other columns, the later one has both; every picture is
     of another format than the one before.
@@ -64,6 +66,7 @@ def make(path: Path, place: str, scores: Sequence[str] = SCORES, **output: Any) 
     describe(opened)
     edits: dict[str, Row] = {}
     dead: dict[str, Row] = {}
+    outside: dict[str, Row] = {}
     for number, shard in enumerate(SHARDS):
         for chunk in range(2):
             rows = [row for i in range(5) for row in _image(shard, number, chunk, 5 * chunk + i)]
@@ -72,9 +75,10 @@ def make(path: Path, place: str, scores: Sequence[str] = SCORES, **output: Any) 
             write_part(opened, table)
             for row in rows:
                 name = sample_id(opened.run, row["shard"], row["key"], row["edit"])
-                (dead if row["error_kind"] else edits)[name] = row
+                kinds = {None: edits, "rejected": outside}
+                kinds.get(row["error_kind"], dead)[name] = row
     publish(opened)
-    return Made(path, edits, dead)
+    return Made(path, edits, dead, outside)
 
 
 def _image(shard: str, number: int, chunk: int, ordinal: int) -> list[Row]:
@@ -96,6 +100,8 @@ def _image(shard: str, number: int, chunk: int, ordinal: int) -> list[Row]:
         "error_kind": None,
     }
     rows = [edited(shard, chunk, ordinal, edit, **here) for edit in EDITS]
+    if ordinal == 4:
+        rows[1] = rejected(rows[1])
     if ordinal == 3:
         rows[1] = died({**rows[1], "image": b"not a picture"}, "edit", "undecodable")
     return rows

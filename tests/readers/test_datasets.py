@@ -44,6 +44,14 @@ def test_the_dead_letters_are_a_second_config(one: Made, load: Any, streaming: b
     assert {row["source"]["bytes"] for row in rows} == {b"not a picture"}
 
 
+@pytest.mark.parametrize("streaming", [False, True])
+def test_the_rejected_edits_are_a_third(one: Made, load: Any, streaming: bool) -> None:
+    rows = list(load(str(one.path), "rejected", split="train", streaming=streaming))
+    assert sorted(row["id"] for row in rows) == sorted(one.rejected)
+    assert all(row["mask"].size == row["edited"].size == (8, 8) for row in rows)
+    assert {row["rejected_by"] for row in rows} == {"edit_change"}
+
+
 def test_files_by_glob_of_several_runs(side_by_side: Made, load: Any) -> None:
     files = f"{side_by_side.path}/edits/*.parquet"
     rows = load("parquet", data_files=files, split="train")
@@ -56,7 +64,7 @@ def test_an_output_with_nothing_in_it_opens_too(tmp_path: Path, load: Any) -> No
 
     output = made(run_config(str(tmp_path / "out")))
     describe(output)
-    for name in ("edits", "dead"):
+    for name in ("edits", "rejected", "dead"):
         assert duckdb.sql(f"select * from '{output.root}/{name}/*.parquet'").fetchall() == []
         assert list(load(output.root, name, split="train", streaming=True)) == []
 

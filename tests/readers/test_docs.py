@@ -52,6 +52,13 @@ def test_columns_of_dead(one: Made) -> None:
     assert table(DOCS, "Columns of `dead`") == more
 
 
+def test_columns_of_rejected(one: Made) -> None:
+    edits, rejected = columns(one, "edits"), columns(one, "rejected")
+    more = {name: cells for name, cells in rejected.items() if name not in edits}
+    assert table(DOCS, "Columns of `rejected`") == more
+    assert list(rejected) == [*edits, *more]
+
+
 def test_members_and_json(one: Made) -> None:
     tar = next((one.path / "webdataset").glob("*.tar"))
     with tarfile.open(tar) as opened:
@@ -75,6 +82,7 @@ def test_files(one: Made) -> None:
     told_of = {path for pattern in patterns for path in one.path.glob(pattern)}
     assert there <= told_of
     by_runs = ("leases/*.json", "attempts/*/*.json", "unpublished", "lists/*.arrow", "runs/*.json")
+    by_runs += ("bounds/*.json",)
     unmade = {"report.html", *(f"_state/{name}" for name in by_runs)}
     assert all(list(one.path.glob(pattern)) for pattern in patterns if pattern not in unmade)
 
@@ -117,6 +125,6 @@ def test_a_push_as_the_card_says_takes_all_but_the_state(one: Made) -> None:
 
 def test_the_card_lists_every_column(one: Made) -> None:
     card = (one.path / "README.md").read_text()
-    for kind in ("edits", "dead"):
+    for kind in ("edits", "rejected", "dead"):
         for name in pq.read_schema(one.path / kind / "schema.parquet").names:
             assert f"| `{name}` | " in card

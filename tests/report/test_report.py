@@ -39,6 +39,7 @@ def test_counts_scores_and_reasons(tmp_path: Path) -> None:
         "rows": 7,
         "planned": 6,
         "written": 3,
+        "rejected": 0,
         "dead": 3,
         "passed": 1,
         "removed": 0,

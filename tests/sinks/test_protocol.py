@@ -2,8 +2,9 @@
 rules small enough to try every order of steps.
 
 One chunk. Two writers make it, two replayers run its dead letters again, recheckers write its edits
-anew in other files, a sweeper removes what it takes for leftovers. Each may stand still between any two of its steps, for as long as all others
-take; listings may lag behind by any of the records. The invariants, in every state:
+anew in other files, a sweeper removes what it takes for leftovers. Each may stand still between any
+two of its steps, for as long as all others take; listings may lag behind by any of the records. The
+invariants, in every state:
 
 - what a committed record names is there (nothing committed is lost);
 - a record, once made, stays and says the same (nothing committed is overwritten);

@@ -252,7 +252,7 @@ def test_killed_at_any_step_the_same_command_ends_it(
     assert steps > 15
 
 
-@pytest.mark.parametrize("step", [5, 7, 10])
+@pytest.mark.parametrize("step", [7, 9, 12])
 def test_the_next_run_ends_a_killed_recheck(
     output: Output, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:

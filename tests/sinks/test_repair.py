@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from pipeline.report.collect import collect
-from pipeline.sinks import dead
+from pipeline.sinks import dead, recheck
 from pipeline.sinks.commits import load_progress
 from pipeline.sinks.lease import writing
 from pipeline.sinks.output import Output
@@ -18,6 +19,7 @@ from pipeline.sinks.repair import repair
 from pipeline.sinks.sweep import sweep
 from pipeline.sinks.verify import verify
 from tests.sinks.tables import chunk_table, made, run_config
+from tests.sinks.test_recheck import config, filled, moved
 from tests.sinks.test_replay import counts, replay
 
 TORN = [b"", b'{"shard": "a", "chu', b"\0" * 400]
@@ -201,3 +203,25 @@ def test_a_damaged_pin_is_made_anew(output: Output) -> None:
     pin.write_bytes(b"")
     (said,) = mended(output)
     assert "made anew" in said and pin.read_bytes() == whole
+
+
+@pytest.mark.parametrize("swept", [True, False])
+@pytest.mark.parametrize("formats", [["parquet", "webdataset"], ["webdataset"]], ids="-".join)
+def test_a_rechecks_record_is_rebuilt(tmp_path: Path, formats: list[str], swept: bool) -> None:
+    output = filled(config(tmp_path / "out", formats))
+    moved(output, "check.keep.edit_change.min=3")  # some come, the reasons of others change
+    if swept:
+        moved(output, "check.keep.edit_change.min=9")
+    else:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(recheck, "sweep", lambda *_: None)
+            moved(output, "check.keep.edit_change.min=9")
+    for torn in sorted(Path(output.root, "_state/commits").rglob("*-r[12].json"), reverse=True):
+        if torn.name == "00000-r1.json":
+            continue  # history
+        whole = torn.read_bytes()
+        torn.write_bytes(b"")
+        (said,) = mended(output)
+        assert "rebuilt from its files" in said
+        assert json.loads(torn.read_text()) == json.loads(whole)
+    assert verify(output).problems == []
