@@ -130,7 +130,12 @@ class Campaign:
         folder.mkdir(parents=True)
         # Steps enough that editing is the slow part, as it is with a real model.
         config = settings(
-            self._source, path, self._model, edit={"steps": 30}, run={"max_dead_share": 1}
+            self._source,
+            path,
+            self._model,
+            edit={"steps": 30},
+            check={"keep": {"mask_area": {"min": 0.49}}},  # a sixth is rejected
+            run={"max_dead_share": 1},
         )
         place = config.output.model_copy(update={"storage": Storage(endpoint_url=endpoint)})
         config = config.model_copy(update={"output": place})

@@ -17,8 +17,9 @@ import pytest
 from pipeline import storage
 from pipeline.config import RunConfig
 from pipeline.errors import RunError, UsageError
+from pipeline.rows import ERROR, Listed, name_digest
 from pipeline.sinks import bounds, files, recheck, webdataset
-from pipeline.sinks.commits import create_commit, find_commit, load_progress, read_commits
+from pipeline.sinks.commits import create_commit, load_progress, read_commits
 from pipeline.sinks.output import Output, existing_output, open_output
 from pipeline.sinks.part import write_part
 from pipeline.sinks.publish import describe, publish
@@ -347,9 +348,20 @@ def test_two_files_of_edits_each_lose_some(output: Output) -> None:
 
 
 def test_a_changed_picture_takes_its_rejected_edits_along(output: Output) -> None:
-    commit = next(read_commits(output))
-    assert commit.rejected == 5 and find_commit(output, commit.name) == commit
-    assert sum(commit.rejected_by.values()) == 5
+    rows = [row for at in range(2) for row in _picture(0, at)]
+    rows = [{**row, "shard": "b", "last": True} for row in rows]
+    told = [f"{name_digest(f'img.{at}'):016x}{'0' * 16}" for at in range(2)]
+    write_part(output, Listed(1, dict(enumerate(told))).noted(table(rows)))
+    new = [{**row, "score_edit_change": 9.0} for row in rows[:2]]
+    new = [{**row, **dict.fromkeys(ERROR.names)} for row in new]
+    write_part(output, Listed(2, {0: told[0][:16] + "1" * 16}).noted(table(new)))
+    (commit,) = (c for c in read_commits(output) if c.shard == "b")
+    assert (commit.generation, commit.written, commit.rejected) == (1, 2, 2)
+    assert commit.rejected_by == {"edit_change": 2}
+    sweep(output, load_progress(output))
+    well(output, 20)
+    moved(output, "check.keep.edit_change.min=1")
+    well(output, 20)
 
 
 def test_a_record_without_rejected_reads_as_before(output: Output) -> None:
