@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from pipeline import cli_dead, cli_model, cli_output, cli_shop, process
+from pipeline import cli_dead, cli_model, cli_output, cli_plan, cli_shop, process
 from pipeline import config as configs
 from pipeline.errors import RunError, UsageError
 from pipeline.evaluation import names as protocols
@@ -73,17 +73,30 @@ def run(
 
 
 @app.command()
-def plan(config: ConfigFile, overrides: Overrides = None, as_json: Json = False) -> None:
-    """Show what a run would do: shards, rows, edits, sample prompts, UNet evaluations."""
+def plan(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    gpu: Annotated[str | None, typer.Option(help="Hours on one: h100, a100, l4 …")] = None,
+    price: Annotated[float | None, typer.Option(help="Of an hour of it.", min=0)] = None,
+    measure: Annotated[bool, typer.Option("--measure", help="Edit a few images here.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what a run would do: shards, rows, edits, sample prompts, UNet evaluations, cost.
+
+    Example: diffedit plan configs/demo.yaml --gpu h100 --price 2.99
+    """
     from pipeline.engine.estimate import estimate
     from pipeline.models.facts import facts
     from pipeline.progress import plan_table
 
     with answering(as_json) as answer:
         settings = configs.load(config, overrides or [])
+        if price is not None and not (gpu or measure):
+            raise UsageError("--price: of which hours? give --gpu or --measure too")
         expected = estimate(settings)
-        console.print(plan_table(expected, facts(settings.model)))
-        answer |= expected.numbers()
+        costs = cli_plan.costs(settings, expected, gpu, price, measure)
+        console.print(plan_table(expected, [*facts(settings.model), *costs.facts]))
+        answer |= {**expected.numbers(), **costs.numbers}
 
 
 @app.command()

@@ -103,7 +103,7 @@ def progress_line(tally: Tally, seconds: float) -> str:
 
 def tally_json(tally: Tally) -> dict[str, Any]:
     """What a run did, for machines."""
-    counts = {name: getattr(tally, name) for name in (*COUNTS, "bytes")}
+    counts = {name: getattr(tally, name) for name in (*COUNTS, "bytes", "evaluations")}
     seconds = {
         "model_seconds": round(tally.model_seconds, 3),
         "idle_seconds": round(tally.idle_seconds, 3),
@@ -161,16 +161,29 @@ def plan_table(estimate: Estimate, model: Iterable[tuple[str, str]] = ()) -> Tab
 
 def runs_table(entries: Iterable[Entry]) -> Table:
     """One line a run, the last one last."""
-    names = ("begin", "end", "host", "images", "written", "rejected", "dead", "gone", "model s")
-    table = Table(*names, "outcome")
+    names = ("begin", "end", "host", "images", "written", "rejected", "dead", "gone")
+    table = Table(*names, "model s", "evaluations", "MiB", "outcome", caption=_FORETOLD)
     for entry in entries:
         counts = (entry.rows, entry.written, entry.rejected, entry.dead, entry.gone)
         told = f"{entry.outcome} {entry.message}".strip()
-        seconds = f"{entry.model_seconds:,.0f}"
-        counted = [f"{n:,}" for n in counts]
-        row = [entry.begin, entry.end or "", entry.host, *counted, seconds, told]
-        table.add_row(*map(escape, row))
+        row = [entry.begin, entry.end or "", entry.host, *(f"{n:,}" for n in counts)]
+        table.add_row(*map(escape, [*row, *_against(entry), told]))
     return table
+
+
+_FORETOLD = "fact / what was foretold when the run began"
+
+
+def _against(entry: Entry) -> list[str]:
+    """Fact and forecast of seconds, evaluations and MiB, as far as each is known."""
+    return [
+        " / ".join(f"{value / unit:,.0f}" for value in pair if value is not None)
+        for pair, unit in (
+            ((entry.model_seconds, getattr(entry.foretold, "model_seconds", None)), 1),
+            ((entry.evaluations, getattr(entry.foretold, "evaluations", None)), 1),
+            ((entry.bytes, getattr(entry.foretold, "bytes", None)), 2**20),
+        )
+    ]
 
 
 def dead_json(tables: Iterable[pa.Table]) -> dict[str, Any]:

@@ -147,12 +147,15 @@ class Spent:
 
     model_seconds: float = 0.0  # the model at work
     idle_seconds: float = 0.0  # the model waiting for this chunk, after the one before it
+    evaluations: int = 0  # rows through the network
 
     @classmethod
     def of(cls, table: pa.Table) -> Spent:
         """As noted on `table`; zeros where nothing is."""
         noted = table.schema.metadata or {}
-        return cls(*(float(noted.get(f.name.encode(), 0)) for f in fields(cls)))
+        found = {f.name: float(noted.get(f.name.encode(), 0)) for f in fields(cls)}
+        evaluations = int(found.pop("evaluations"))
+        return cls(evaluations=evaluations, **found)
 
     def noted(self, table: pa.Table) -> pa.Table:
         """`table` with these seconds as its metadata."""

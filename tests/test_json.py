@@ -30,6 +30,7 @@ BY_KIND = {"type": "object", "patternProperties": {"^(read|plan|edit|check)/": I
 MAYBE = {"type": ["string", "null"]}
 BY_BOUND = {"type": "object", "additionalProperties": INTEGER}
 LIMIT = {"type": ["number", "null"]}
+MONEY = {"type": ["number", "null"]}
 
 
 def schema(**properties: Any) -> dict[str, Any]:
@@ -42,12 +43,18 @@ def schema(**properties: Any) -> dict[str, Any]:
     }
 
 
+def maybe(kind: dict[str, Any]) -> dict[str, Any]:
+    """Or null."""
+    return {"anyOf": [kind, {"type": "null"}]}
+
+
 RUN = schema(
     output=TEXT,
     **COUNTS,
     **SECONDS,
     gone=INTEGER,
     bytes=INTEGER,
+    evaluations=INTEGER,
     dead_by_kind=BY_KIND,
     rejected_by=BY_BOUND,
     files_passed_over=INTEGER,
@@ -57,6 +64,17 @@ PLAN = schema(
     **dict.fromkeys(("shards", "shards_done", "bytes", "rows", "edits"), INTEGER),
     **dict.fromkeys(("passed", "dead", "evaluations"), INTEGER),
     exact={"type": "boolean"},
+    written=INTEGER,
+    model_seconds={"type": ["number", "null"]},
+    gpu=maybe(schema(gpu=TEXT, tflop=NUMBER, hours=NUMBER, cpus=INTEGER, money=MONEY)),
+    measured=maybe(
+        schema(
+            device=TEXT,
+            **dict.fromkeys(("images", "edits", "evaluations"), INTEGER),
+            **dict.fromkeys(("model_seconds", "codec_seconds", "bytes"), NUMBER),
+            evaluations_a_second=NUMBER,
+        )
+    ),
 )
 VERIFY = schema(**COUNTS, problems=TEXTS, warnings=TEXTS)
 ENTRY = schema(
@@ -69,6 +87,8 @@ ENTRY = schema(
     exit_code={"type": ["integer", "null"]},
     gone=INTEGER,
     bytes=INTEGER,
+    evaluations={"type": ["integer", "null"]},
+    foretold=maybe(schema(evaluations=INTEGER, bytes=INTEGER, model_seconds=MONEY)),
 )
 RUNS = schema(runs={"type": "array", "items": ENTRY})
 DEAD = schema(letters=INTEGER, by_kind=BY_KIND, problems=TEXTS)

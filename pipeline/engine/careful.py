@@ -82,7 +82,8 @@ def one_by_one(
                 done.append(_image(child, config, output, stages, image))
             except CannotStart:
                 done.append(_image_here(config, output, stages, image, here))
-    spent = Spent(sum(Spent.of(image).model_seconds for image in done))
+    each = [Spent.of(image) for image in done]
+    spent = Spent(sum(s.model_seconds for s in each), evaluations=sum(s.evaluations for s in each))
     made = pa.concat_tables(done).replace_schema_metadata(table.schema.metadata)
     return spent.noted(made)
 

@@ -1,4 +1,4 @@
-"""How many CPUs an actor needs, so that its photos do not keep a GPU waiting. Knows no model.
+"""What photos cost beside the model: CPUs, so that a GPU need not wait, and bytes. Knows no model.
 
 The figures are those of `python -m jobs.benchmark photo-runs`, docs/performance.md.
 """
@@ -6,7 +6,7 @@ The figures are those of `python -m jobs.benchmark photo-runs`, docs/performance
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from pipeline.config import RunConfig
@@ -27,9 +27,36 @@ def seconds(images: Sequence[bytes], config: RunConfig) -> float:
 
 
 def _rate(data: bytes, config: RunConfig) -> float:
+    return A_MEGAPIXEL if _is_jpeg(data, config) else LOSSLESS
+
+
+def _is_jpeg(data: bytes, config: RunConfig) -> bool:
+    """Whether its edits are written as JPEGs."""
     wanted = config.output.image_format
-    copied = wanted == "jpeg" or (wanted == "source" and data.startswith(jpeg.SIGNATURE))
-    return A_MEGAPIXEL if copied else LOSSLESS
+    return wanted == "jpeg" or (wanted == "source" and data.startswith(jpeg.SIGNATURE))
+
+
+GROWTH = {(True, True): 0.9, (True, False): 7.0, (False, True): 0.15, (False, False): 1.1}
+"""Bytes of an edit and its mask over its source's: (a JPEG is read, one is written)."""
+
+
+def written(pictures: Iterable[tuple[bytes, int]], config: RunConfig) -> float:
+    """Bytes of the edits of pictures like these, each with so many edits."""
+    jpegs = [(data.startswith(jpeg.SIGNATURE), data, edits) for data, edits in pictures]
+    return sum(
+        stored(config, len(data), [GROWTH[own, _is_jpeg(data, config)] * len(data)] * edits)
+        for own, data, edits in jpegs
+    )
+
+
+def stored(config: RunConfig, source: int, edits: Sequence[float]) -> float:
+    """Bytes that an output takes for a picture of so many, and for its edits with their masks.
+
+    A Parquet file has the source once, a tar beside each edit.
+    """
+    output = config.output
+    sources = sum(len(edits) if kind == "webdataset" else 1 for kind in output.formats)
+    return len(output.formats) * sum(edits) + (source * sources if output.source else 0)
 
 
 def told(images: Sequence[bytes], config: RunConfig) -> str:

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from statistics import fmean, pstdev
+from typing import NamedTuple
 
 from pipeline.config import RunConfig
 from pipeline.diffusion.settings import Settings, Target, expected_evaluations
-from pipeline.engine.codec import told
+from pipeline.engine.codec import seconds, told, written
 from pipeline.engine.draw import of_members
+from pipeline.engine.looks import Look, look_at, rows_left
 from pipeline.engine.outlook import outlook
-from pipeline.engine.todo import Todo, filling
+from pipeline.engine.todo import Todo
 from pipeline.errors import RowError
 from pipeline.metrics.model_verdict import EVALUATIONS
 from pipeline.prompts._rule import Balanced, PlannedEdit, Rule
 from pipeline.rows import PassedOver
 from pipeline.section import build
+from pipeline.sinks import ledger
 from pipeline.sinks.output import open_output, refuse_nested
-from pipeline.sources._chunks import read_members, require_columns
+from pipeline.sources._chunks import require_columns
 from pipeline.sources._shard import Member, Shard, Source
-
-SAMPLE = 256
-"""Rows looked at, of up to `SHARDS` shards that lie apart; the rest is extrapolated."""
-SHARDS = 8
-SMALL = 1 << 20
-"""Bytes of a file that are looked at whatever their rows: they are one request."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +38,22 @@ class Estimate:
     passed: int
     dead: int
     evaluations: int
+    images: int  # that are edited
+    decodes: int  # edits that the network paints; an exact colour needs its mask alone
+    written: int  # bytes
+    codec: float  # CPU seconds of an edit, outside of the model
+    model_seconds: float | None  # at the pace of the last run with these settings, if one tells
     exact: bool
     samples: Sequence[PlannedEdit]
     swaps: Mapping[tuple[str, str, str], float]  # (edit_type, word, target) → edits
     cpus: str  # what the photos cost a CPU, see `codec`
     passed_over: PassedOver  # files; those inside of shards as far as they were looked at
 
-    def numbers(self) -> dict[str, int | bool]:
+    def numbers(self) -> dict[str, int | float | None]:
         """The figures, for machines."""
         names = ("shards", "shards_done", "bytes", "rows", "edits", "passed", "dead", "evaluations")
-        return {name: getattr(self, name) for name in (*names, "exact")}
+        more = ("written", "model_seconds", "exact")
+        return {name: getattr(self, name) for name in (*names, *more)}
 
     def targets(self) -> list[tuple[str, str]]:
         """Of each type of edit, how often each target comes and each swap; for a person."""
@@ -86,27 +86,32 @@ class Estimate:
             ("passed (nothing to edit)", f"{about}{self.passed:,}"),
             ("dead letters foreseen", f"{about}{self.dead:,}"),
             ("UNet evaluations", f"{about}{self.evaluations:,} ({per_image:.0f} an image)"),
+            ("output", f"about {self.written / 2**20:,.1f} MiB"),
             ("CPUs for photos", self.cpus),
+            *self._time(),
         ]
+
+    def _time(self) -> list[tuple[str, str]]:
+        if self.model_seconds is None:
+            return []
+        hours = self.model_seconds / 3600
+        return [("at the last run's pace", f"{hours:,.3g} h of the model")]
 
 
 def estimate(config: RunConfig) -> Estimate:
-    """Looks at about `SAMPLE` rows and extrapolates. Raises UsageError as a run would."""
+    """Looks at about `looks.SAMPLE` rows and extrapolates. Raises UsageError as a run would."""
     refuse_nested(config)
     source: Source = build(config.input)
     rule: Rule = build(config.prompts)
     listing = source.listing()
     require_columns(source, listing.shards, rule.columns())
-    left = outlook(config, source, listing, open_output(config)).left.todo
-    shards = {shard.path: shard for shard, _ in left}
-    looks = _looks(source, list(shards.values()), config.run.limit)
-    members = [member for look in looks.values() for member in look.members]
-    rows = _rows_left(looks, left, config)
-    plans = [plan for path, look in looks.items() for plan in _plans(look, config, shards[path])]
+    output = open_output(config)
+    left, pace = outlook(config, source, listing, output).left.todo, ledger.pace(output)
+    looked = _looked(source, left, config)
+    looks, members, rows, scale = looked.looks, looked.members, looked.rows, looked.scale
+    plans = looked.plans
     edits = [plan for plan in plans if isinstance(plan, list)]
-    planned = zip(members, plans, strict=True)
-    photos = [m.image for m, plan in planned if m.image and isinstance(plan, list) and plan]
-    scale = rows / max(1, len(members))
+    photos = [data for data, _ in looked.photos]
     return Estimate(
         shards=len(left),
         shards_done=len(listing.shards) - len(left),
@@ -115,14 +120,12 @@ def estimate(config: RunConfig) -> Estimate:
         edits=round(scale * sum(map(len, edits))),
         passed=round(scale * sum(not plan for plan in edits)),
         dead=round(scale * (len(plans) - len(edits))),
-        evaluations=round(
-            scale
-            * sum(
-                evaluations(config, plan, member.mask is not None)
-                for member, plan in zip(members, plans, strict=True)
-                if isinstance(plan, list)
-            )
-        ),
+        evaluations=(spent := looked.evaluations(config)),
+        images=round(scale * len(photos)),
+        decodes=round(scale * sum(_denoised(config, plan) for plan in edits)),
+        written=round(scale * written(looked.photos, config)),
+        codec=seconds(photos, config) if photos else 0.0,
+        model_seconds=spent / pace if pace else None,
         exact=len(looks) == len(left)
         and all(look.whole for look in looks.values())
         and not any(len(done) for _, done in left),
@@ -133,10 +136,19 @@ def estimate(config: RunConfig) -> Estimate:
     )
 
 
-def expected_rows(source: Source, left: Todo, config: RunConfig) -> int:
-    """About how many images `left` holds, for a progress bar: as many as `estimate` says."""
-    looks = _looks(source, [shard for shard, _ in left], config.run.limit)
-    return max(1, _rows_left(looks, left, config))
+class Expected(NamedTuple):
+    """What a run has before it: as much as `estimate` says."""
+
+    rows: int  # at least 1, for a progress bar
+    evaluations: int
+    written: int  # bytes
+
+
+def expected(source: Source, left: Todo, config: RunConfig) -> Expected:
+    """Looks at about `looks.SAMPLE` rows of `left`."""
+    looked = _looked(source, left, config)
+    bytes_written = round(looked.scale * written(looked.photos, config))
+    return Expected(max(1, looked.rows), looked.evaluations(config), bytes_written)
 
 
 def evaluations(config: RunConfig, edits: Sequence[PlannedEdit], has_mask: bool = False) -> int:
@@ -153,92 +165,48 @@ def evaluations(config: RunConfig, edits: Sequence[PlannedEdit], has_mask: bool 
     return expected_evaluations(targets, settings, told, given) + judged
 
 
+def _denoised(config: RunConfig, edits: Sequence[PlannedEdit]) -> int:
+    sections = config.mask, config.invert, config.edit
+    return sum(Target.of(0, vars(edit), *sections).denoise for edit in edits)
+
+
 @dataclass(frozen=True)
-class _Look:
-    """The first members of a shard."""
+class _Looked:
+    """The rows looked at, and what is planned for each."""
 
+    looks: Mapping[str, Look]
     members: Sequence[Member]
-    count: float  # about how many members the shard has, none beyond `run.limit`
-    whole: bool  # whether these are all of them
+    plans: Sequence[list[PlannedEdit] | RowError]
+    rows: int  # about how many there are to do
+
+    @property
+    def scale(self) -> float:
+        """All rows over those looked at."""
+        return self.rows / max(1, len(self.members))
+
+    @property
+    def photos(self) -> list[tuple[bytes, int]]:
+        """Those with edits, and how many."""
+        pairs = zip(self.members, self.plans, strict=True)
+        return [(m.image, len(p)) for m, p in pairs if m.image and isinstance(p, list) and p]
+
+    def evaluations(self, config: RunConfig) -> int:
+        """Of all rows."""
+        pairs = zip(self.members, self.plans, strict=True)
+        counts = (
+            evaluations(config, plan, member.mask is not None)
+            for member, plan in pairs
+            if isinstance(plan, list)
+        )
+        return round(self.scale * sum(counts))
 
 
-def _looks(source: Source, shards: Sequence[Shard], limit: int | None) -> dict[str, _Look]:
-    """Looks at `SHARDS` shards that lie apart (or at all), by their paths."""
-    step = max(1, -(-len(shards) // SHARDS))
-    chosen = shards[::step]
-    return {shard.path: _look(source, shard, SAMPLE // len(chosen), limit) for shard in chosen}
-
-
-def _look(source: Source, shard: Shard, rows: int, limit: int | None) -> _Look:
-    seen: list[Member] = []
-    share = 0.0
-    for member in islice(read_members(source, shard), limit):
-        small = shard.rows is None and share * shard.size <= SMALL
-        if len(seen) >= rows and not small:
-            count = len(seen) / share
-            return _Look(seen, min(count, limit or count), False)
-        seen.append(member)
-        share = member.share or 1.0
-    return _Look(seen, len(seen), True)
-
-
-def _rows_left(looks: Mapping[str, _Look], left: Todo, config: RunConfig) -> int:
-    """About how many rows are not committed."""
-    guess = _guess(
-        [(looks[shard.path].count, _weight(shard)) for shard, _ in left if shard.path in looks]
-    )
-    usual = _chunk_rows([m for look in looks.values() for m in look.members], config)
-    total = 0.0
-    for shard, done in left:
-        look = looks.get(shard.path)
-        count = look.count if look else guess(_weight(shard))
-        count = min(count, config.run.limit or count)
-        if look and look.whole:
-            chunks = filling(config)
-            committed = float(sum(chunks.add(_size(member)) in done for member in look.members))
-        else:
-            mean = _chunk_rows(look.members, config) if look else usual
-            committed = _committed(count, done, mean)
-        total += max(0.0, count - committed)
-    return round(total)
-
-
-def _size(member: Member) -> int:
-    return len(member.image or b"")
-
-
-def _chunk_rows(members: Sequence[Member], config: RunConfig) -> float:
-    """About how many members like these a chunk has."""
-    size = sum(map(_size, members)) / max(1, len(members))
-    most = (config.run.chunk_bytes or math.inf) / max(1.0, size)
-    return min(config.run.chunk_rows, max(1.0, most))
-
-
-def _weight(shard: Shard) -> int:
-    return shard.rows or shard.size
-
-
-def _committed(count: float, done: Iterable[int], chunk_rows: float) -> float:
-    """Rows in the chunks `done` of a shard of `count` rows; its last chunk may hold fewer."""
-    return sum(min(chunk_rows, max(0.0, count - chunk * chunk_rows)) for chunk in done)
-
-
-def _guess(looked_at: Sequence[tuple[float, int]]) -> Callable[[int], float]:
-    """Rows of a shard by its weight (images or bytes), from the (rows, weight) of others.
-
-    Shards of about equal rows are taken to be all so; otherwise rows go with weights.
-    """
-    counts = [count for count, _ in looked_at]
-    densities = [count / max(1, size) for count, size in looked_at]
-    if _spread(counts) <= _spread(densities):
-        return lambda size: sum(counts) / max(1, len(counts))
-    density = sum(counts) / max(1, sum(size for _, size in looked_at))
-    return lambda size: density * size
-
-
-def _spread(values: Sequence[float]) -> float:
-    """Relative: the standard deviation over the mean."""
-    return pstdev(values) / max(fmean(values), 1e-9) if values else 0.0
+def _looked(source: Source, left: Todo, config: RunConfig) -> _Looked:
+    shards = {shard.path: shard for shard, _ in left}
+    looks = look_at(source, list(shards.values()), config.run.limit)
+    members = [member for look in looks.values() for member in look.members]
+    plans = [plan for path, look in looks.items() for plan in _plans(look, config, shards[path])]
+    return _Looked(looks, members, plans, rows_left(looks, left, config))
 
 
 def _passed_over(listed: PassedOver, members: Iterable[Member]) -> PassedOver:
@@ -247,7 +215,7 @@ def _passed_over(listed: PassedOver, members: Iterable[Member]) -> PassedOver:
     return listed
 
 
-def _plans(look: _Look, config: RunConfig, shard: Shard) -> list[list[PlannedEdit] | RowError]:
+def _plans(look: Look, config: RunConfig, shard: Shard) -> list[list[PlannedEdit] | RowError]:
     """Of each member; targets are balanced over what was looked at."""
     rule = build(config.prompts)
     if not isinstance(rule, Balanced):
@@ -264,6 +232,8 @@ def _plan(member: Member, plan: Callable[..., list[PlannedEdit]]) -> list[Planne
         return plan(member.caption, member.columns)
     except RowError as error:
         return error
+    except Exception as error:  # of a run it fails the row alone, too
+        return RowError("internal", type(error).__name__)
 
 
 def _swaps(edits: Iterable[PlannedEdit], scale: float) -> dict[tuple[str, str, str], float]:

@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.config import RunConfig
 from pipeline.engine.caps import Caps
 from pipeline.engine.careful import Apart
-from pipeline.engine.estimate import expected_rows
+from pipeline.engine.estimate import expected
 from pipeline.engine.outlook import outlook
 from pipeline.engine.tally import Tally
 from pipeline.engine.todo import Todo
@@ -90,10 +90,11 @@ def _run(
             retire(output, chunk, listed)
         left = seen.left.todo
         if left:
-            # Only for the bar, so it is not looked at again.
+            # Only for the bar and the ledger, so it is not looked at again.
             with noted(output, "", "sample") as again:
                 looked = not deaths and not again
-                tally.expected_rows = expected_rows(source, left, config) if looked else 0
+                if looked:
+                    _foretell(tally, source, left, config, output)
             tally = (_locally if local else _on_ray)(config, left, output, tally, watch, verbose)
         sweep(output, load_progress(output))
         publish(output)
@@ -119,6 +120,15 @@ def with_bounds(config: RunConfig, now: Bounds) -> RunConfig:
     return config.model_copy(update={"check": check})
 
 
+def _foretell(tally: Tally, source: Source, left: Todo, config: RunConfig, output: Output) -> None:
+    ahead, pace = expected(source, left, config), ledger.pace(output)
+    tally.expected_rows = ahead.rows
+    seconds = round(ahead.evaluations / pace, 3) if pace else None
+    tally.foretold = ledger.Foretold(
+        evaluations=ahead.evaluations, bytes=ahead.written, model_seconds=seconds
+    )
+
+
 @contextmanager
 def _recorded(config: RunConfig, output: Output, watch: Watch) -> Iterator[Watch]:
     """Keeps a record of the run, however it ends; yields the `watch` that the counts come by."""
@@ -130,7 +140,14 @@ def _recorded(config: RunConfig, output: Output, watch: Watch) -> Iterator[Watch
         watch(tally)
 
     def end(outcome: str, code: int | None, message: str = "") -> None:
-        names = (*ledger.COUNTS, "model_seconds", "idle_seconds", "bytes")
+        names = (
+            *ledger.COUNTS,
+            "model_seconds",
+            "idle_seconds",
+            "bytes",
+            "evaluations",
+            "foretold",
+        )
         counts = {name: getattr(last, name) for name in names}
         said = {"outcome": outcome, "exit_code": code, "message": message}
         ledger.ended(output, entry, config.run.keep_runs, **said, **counts)
@@ -182,6 +199,7 @@ def _on_ray(
             passed_over=tally.passed_over,
             gone=tally.gone,
             caps=tally.caps,
+            foretold=tally.foretold,
         )
         with losses.told(), losses.head_watched(), _polled(actor, watch):
             with suppress(Stopped), losses.told():

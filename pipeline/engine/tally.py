@@ -12,6 +12,7 @@ from pipeline.engine.caps import Caps
 from pipeline.errors import TooManyDead
 from pipeline.rows import Chunk, PassedOver
 from pipeline.sinks.commits import Commit, idle_share
+from pipeline.sinks.ledger import Foretold
 
 EARLY = 200
 """Planned edits before the dead share may stop a run: a few bad rows at the start are no trend."""
@@ -34,12 +35,14 @@ class Tally:
     model_seconds: float = 0.0  # of all models, at work
     idle_seconds: float = 0.0  # of all models, waiting for their next chunk
     bytes: int = 0  # written
+    evaluations: int = 0  # rows through the models' networks
     reasons: dict[str, int] = field(default_factory=dict)
     rejected_by: dict[str, int] = field(default_factory=dict)  # bound → edits
     passed_over: PassedOver = field(default_factory=PassedOver)  # files
     in_force: str = ""  # bounds other than the config's, where a recheck decided on them
     gone: int = 0  # listed by an earlier run, and not there any more
     caps: Caps = field(default_factory=Caps)
+    foretold: Foretold | None = None
 
     def add(self, commit: Commit) -> Tally:
         """Adds one commit and returns the sums."""
@@ -53,6 +56,7 @@ class Tally:
         self.passed += commit.passed
         self.model_seconds += commit.model_seconds
         self.idle_seconds += commit.idle_seconds
+        self.evaluations += commit.evaluations
         self.bytes += sum(file.bytes for file in commit.files)
         self.passed_over.merge(commit.passed_over)
         for reason, count in commit.dead_by_kind.items():

@@ -31,7 +31,7 @@ def is_few_step(config: Settings) -> bool:
     names = [config.path, *(Path(lora.path).name for lora in config.loras)]
     if any(_NAMES.search(name.replace("_", "-")) for name in names):
         return True
-    folder = _here(config)
+    folder = here(config)
     try:
         index = _folder.read_json(folder / "model_index.json") if folder else {}
     except UsageError:
@@ -45,14 +45,15 @@ def facts(config: Settings) -> list[tuple[str, str]]:
     told = [("model", f"{config.path} ({kind})")]
     if config.terms():
         told.append(("licence of its outputs", config.terms()))
-    folder = _here(config)
+    folder = here(config)
     if is_few_step(config):
         told.append(("few steps", FEW_STEPS))
     need = _memory(folder, config, kind) if folder else "unknown: the model is not here"
     return [*told, ("device memory", need)]
 
 
-def _here(config: Settings) -> Path | None:
+def here(config: Settings) -> Path | None:
+    """The model's folder, where it is on this machine."""
     try:
         folder = Path(config.path).expanduser()
         return _folder.find(config.path, None) if config.path == "demo" or folder.is_dir() else None

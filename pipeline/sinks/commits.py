@@ -75,7 +75,8 @@ class Commit(BaseModel):
     fingerprint: str  # of the config
     passed_over: PassedOver = PassedOver()  # files inside of the shard that are no row's
     model_seconds: float = 0.0  # the model at work on the chunk
-    idle_seconds: float = 0.0  # the model waiting for it; nothing depends on either
+    idle_seconds: float = 0.0  # the model waiting for it
+    evaluations: int = 0  # rows through its network; nothing depends on any of the three
     as_of: int = 0  # the list whose members it has, see `lists.py`; 0: its shard has none
     members: dict[int, str] = {}  # as `rows.Listed` has them
     passed_ordinals: list[tuple[int, int]] = []

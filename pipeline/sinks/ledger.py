@@ -25,6 +25,16 @@ _ISO = "%Y-%m-%dT%H:%M:%SZ"
 COUNTS = ("chunks", "rows", "planned", "written", "rejected", "dead", "removed", "passed", "gone")
 
 
+class Foretold(BaseModel):
+    """What a run was expected to take, from a look at its first rows and at the runs before it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    evaluations: int
+    bytes: int
+    model_seconds: float | None = None  # where an earlier run of these settings tells its pace
+
+
 class Entry(BaseModel):
     """What is known of one run. Seconds are of all models together, bytes those written."""
 
@@ -52,6 +62,8 @@ class Entry(BaseModel):
     model_seconds: float = 0.0
     idle_seconds: float = 0.0  # the model waiting
     bytes: int = 0
+    evaluations: int | None = None  # rows through the network
+    foretold: Foretold | None = None
 
 
 def begun(output: Output) -> Entry:
@@ -77,13 +89,21 @@ def ended(output: Output, entry: Entry, keep: int, **known: Any) -> None:
             storage.remove(output.fs, f"{output.root}/{FOLDER}/{old}")
 
 
-def runs(output: Output) -> Iterator[Entry]:
-    """Every run that is kept, the first one first; a damaged record is passed over."""
+def runs(output: Output, newest_first: bool = False) -> Iterator[Entry]:
+    """Every run that is kept, in order of time; a damaged record is passed over."""
     with storage.explained(output.path, "read its runs"):
-        for name in sorted(_names(output)):
+        for name in sorted(_names(output), reverse=newest_first):
             with suppress(ValidationError, FileNotFoundError):
                 data = storage.read(output.fs, f"{output.root}/{FOLDER}/{name}")
                 yield Entry.model_validate_json(data)
+
+
+def pace(output: Output) -> float | None:
+    """Evaluations a second of a model, as the newest run of these settings tells, if one does."""
+    for run in runs(output, newest_first=True):
+        if run.fingerprint == output.fingerprint and run.evaluations and run.model_seconds:
+            return run.evaluations / run.model_seconds
+    return None
 
 
 def _names(output: Output) -> Iterator[str]:

@@ -48,7 +48,7 @@ def merged(before: Commit, after: Commit) -> Commit:
     """The chunk's whole state: what `after` made of the dead letters of `before`, and the rest."""
     sums = {
         name: getattr(before, name) + getattr(after, name)
-        for name in ("written", "rejected", "model_seconds", "idle_seconds")
+        for name in ("written", "rejected", "model_seconds", "idle_seconds", "evaluations")
     }
     living = [file for file in before.files if file.kind != "dead"]
     kept = ("rows", "ordinals", "last", "passed_over", "as_of", "members", "bounds")
@@ -70,7 +70,7 @@ def merged(before: Commit, after: Commit) -> Commit:
 
 def since(before: Commit, after: Commit) -> Commit:
     """What became of the dead letters of `before`, as counts of their own."""
-    sums = ("written", "rejected", "passed", "model_seconds", "idle_seconds")
+    sums = ("written", "rejected", "passed", "model_seconds", "idle_seconds", "evaluations")
     more: dict[str, Any] = {name: getattr(after, name) - getattr(before, name) for name in sums}
     images = sum(last - first + 1 for first, last in before.dead_ordinals)
     planned = after.planned - before.written - before.rejected - before.removed

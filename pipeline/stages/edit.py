@@ -173,6 +173,7 @@ class Edit:
             # and on one machine a run must give the same bytes with Ray and without.
             torch.set_num_threads(self._config.run.threads)
             result = diffedit(self._model, images, targets, seeds, self._settings, priors, mend)
+        spent.evaluations += result.cost.evaluations
         edits: list[list[tuple[Target, Edited]]] = [[] for _ in jobs]
         for target, edited in zip(targets, result.edits, strict=True):
             edits[target.image].append((target, edited))
@@ -181,7 +182,8 @@ class Edit:
         outcomes = list(finished)
         if self._judges:
             with self._turn.taken(spent):
-                self._judges(row for rows in outcomes for row in rows if isinstance(row, dict))
+                judged = (row for rows in outcomes for row in rows if isinstance(row, dict))
+                spent.evaluations += self._judges(judged)
         return outcomes
 
     def _finished(

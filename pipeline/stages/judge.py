@@ -54,10 +54,11 @@ class Judges:
     def __bool__(self) -> bool:
         return bool(self._roles)
 
-    def __call__(self, rows: Iterable[Row]) -> None:
+    def __call__(self, rows: Iterable[Row]) -> int:
         """Takes `shown` out of the rows that have it, and fills their scores in.
 
-        A row whose score cannot be taken fails; a score that is not defined is null.
+        A row whose score cannot be taken fails; a score that is not defined is null. Returns the
+        rows that went through the network that edits.
         """
         told = [(row, row.pop("shown")) for row in rows if "shown" in row]
         living = [(row, shown) for row, shown in told if not row.get("error_kind")]
@@ -67,6 +68,8 @@ class Judges:
             values = _values(name, [shown for _, shown in living], network)
             for (row, _), value in zip(living, values, strict=True):
                 row |= _column(name, value)
+        own = [int(module(name).EVALUATIONS) for name, r in self._roles.items() if r == "model"]
+        return sum(own) * sum(bool(shown.cells.any()) for _, shown in living)
 
 
 def load(places: dict[str, str], device: torch.device) -> dict[str, Any]:

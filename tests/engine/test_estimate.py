@@ -13,8 +13,8 @@ from pyroaring import BitMap
 from rich.console import Console
 
 from pipeline.config import RunConfig
-from pipeline.engine import estimate as module
-from pipeline.engine.estimate import estimate, expected_rows
+from pipeline.engine.estimate import estimate, expected
+from pipeline.engine.looks import guessed
 from pipeline.engine.outlook import outlook
 from pipeline.progress import plan_table
 from pipeline.section import build
@@ -92,7 +92,7 @@ def test_many_shards_of_equal_rows(tmp_path: Path, kind: str) -> None:
     assert abs(told.rows - 2400) <= 0.2 * 2400
     source = build(made.input)
     left = outlook(made, source, source.listing(), open_output(made)).left.todo
-    assert expected_rows(source, left, made) == told.rows
+    assert expected(source, left, made).rows == told.rows
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -108,8 +108,8 @@ def test_committed_chunks_are_not_counted(tmp_path: Path) -> None:
     made = config(tmp_path, "parquet", files("parquet", 1003), chunk_rows=100)
     source = build(made.input)
     (shard,) = source.listing().shards
-    assert expected_rows(source, [(shard, BitMap([0, 1, 2]))], made) == 703
-    assert expected_rows(source, [(shard, BitMap([10]))], made) == 1000  # the last one holds 3
+    assert expected(source, [(shard, BitMap([0, 1, 2]))], made).rows == 703
+    assert expected(source, [(shard, BitMap([10]))], made).rows == 1000  # the last one holds 3
 
 
 def test_committed_chunks_of_a_number_of_bytes_are_not_counted(tmp_path: Path) -> None:
@@ -117,13 +117,13 @@ def test_committed_chunks_of_a_number_of_bytes_are_not_counted(tmp_path: Path) -
     made = config(tmp_path, "parquet", shards, chunk_rows=100, chunk_bytes=10 * len(SMALL))
     source = build(made.input)
     (shard,) = source.listing().shards
-    assert expected_rows(source, [(shard, BitMap([0, 1, 2]))], made) == 270
+    assert expected(source, [(shard, BitMap([0, 1, 2]))], made).rows == 270
 
 
 def test_shards_of_unequal_rows_go_by_their_bytes() -> None:
-    guess = module._guess([(100, 10_000), (10, 1_000), (50, 5_100)])
+    guess = guessed([(100, 10_000), (10, 1_000), (50, 5_100)])
     assert guess(20_000) == pytest.approx(200, rel=0.05)
-    guess = module._guess([(100, 10_000), (100, 5_000), (100, 7_000)])
+    guess = guessed([(100, 10_000), (100, 5_000), (100, 7_000)])
     assert guess(20_000) == 100
 
 
