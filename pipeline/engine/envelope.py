@@ -41,7 +41,7 @@ def pack(table: pa.Table) -> pa.Table:
     none = shared.slice(0, 0)
     places = {b"order": json.dumps(table.column_names).encode()}
     noted = rows.replace_schema_metadata({**(table.schema.metadata or {}), **places})
-    return pa.table({IMAGES: _cell(pa.concat_tables([none, *images])), ROWS: _cell(noted)})
+    return pa.table({IMAGES: cell(pa.concat_tables([none, *images])), ROWS: cell(noted)})
 
 
 def unpack(block: pa.Table) -> Iterator[pa.Table]:
@@ -49,7 +49,7 @@ def unpack(block: pa.Table) -> Iterator[pa.Table]:
     if not len(block):
         return
     for images, rows in zip(block[IMAGES], block[ROWS], strict=True):
-        yield _whole(_table(images), _table(rows))
+        yield _whole(opened(images), opened(rows))
 
 
 def _whole(images: pa.Table, rows: pa.Table) -> pa.Table:
@@ -72,11 +72,12 @@ def _runs(table: pa.Table) -> tuple[list[int], list[int]]:
     return [0, *accumulate(lengths)][:-1], lengths
 
 
-def _table(cell: pa.LargeBinaryScalar) -> pa.Table:
+def opened(cell: pa.LargeBinaryScalar) -> pa.Table:
+    """The table in a cell, zero-copy."""
     return pa.ipc.open_stream(cell.as_buffer()).read_all()
 
 
-def _cell(table: pa.Table) -> pa.Array:
+def cell(table: pa.Table) -> pa.Array:
     """One value that holds `table`, copied once."""
     size = pa.MockOutputStream()
     _write(table, size)
@@ -92,10 +93,13 @@ def _write(table: pa.Table, sink: pa.NativeFile) -> None:
 
 
 def per_chunk(stage: Callable[[pa.Table], pa.Table]) -> Callable[[pa.Table], Iterator[pa.Table]]:
-    """`stage` as a Ray batch function over envelopes."""
+    """`stage` as a Ray batch function over envelopes; what else is in an envelope stays in it."""
 
     def mapped(block: pa.Table) -> Iterator[pa.Table]:
-        for table in unpack(block):
-            yield pack(stage(table))
+        for number, table in enumerate(unpack(block)):
+            made = pack(stage(table))
+            for name in set(block.column_names) - {IMAGES, ROWS}:
+                made = made.append_column(name, block[name].slice(number, 1))
+            yield made
 
     return mapped

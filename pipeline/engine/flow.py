@@ -40,7 +40,6 @@ def flow(config: RunConfig, todo: Todo, output: Output, tally: Any) -> None:
     """
     refuse_other_weights(output, check_model(config))
     stream_one_row_blocks()
-    run = config.run
     chunkwise: dict[str, Any] = {"batch_size": None, "batch_format": "pyarrow", **TASK_RETRIES}
     plan = Careful(config, output, ["plan"], Plan(config))
     check = Careful(config, output, ["check"], Check(config))
@@ -54,18 +53,7 @@ def flow(config: RunConfig, todo: Todo, output: Output, tally: Any) -> None:
         .map_batches(
             EditActor,
             fn_constructor_args=[config, output, tally],
-            compute=ActorPoolStrategy(
-                min_size=run.actors[0],
-                max_size=run.actors[1],
-                # One chunk on the device, one being decoded or encoded, one on its way.
-                max_concurrent_calls_per_actor=2,
-                enable_true_multi_threading=True,
-                max_tasks_in_flight_per_actor=3,
-            ),
-            **_place(config),
-            ray_remote_args_fn=_bounded_restarts,
-            batch_size=1,  # of envelopes; with GPUs Ray wants a number
-            batch_format="pyarrow",
+            **actors(config),
         )
         .map_batches(per_chunk(check), **chunkwise)
         .write_datasink(Parts(config, output, tally), ray_remote_args=TASK_RETRIES)
@@ -95,6 +83,25 @@ def _alone() -> bool:
     nodes = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
     client = ray.util.client.ray.is_connected()
     return not client and nodes == {ray.get_runtime_context().get_node_id()}
+
+
+def actors(config: RunConfig) -> dict[str, Any]:
+    """Of a `map_batches` whose actors hold the model."""
+    run = config.run
+    return {
+        "compute": ActorPoolStrategy(
+            min_size=run.actors[0],
+            max_size=run.actors[1],
+            # One chunk on the device, one being decoded or encoded, one on its way.
+            max_concurrent_calls_per_actor=2,
+            enable_true_multi_threading=True,
+            max_tasks_in_flight_per_actor=3,
+        ),
+        **_place(config),
+        "ray_remote_args_fn": _bounded_restarts,
+        "batch_size": 1,  # of envelopes; with GPUs Ray wants a number
+        "batch_format": "pyarrow",
+    }
 
 
 def _place(config: RunConfig) -> dict[str, float]:
@@ -143,16 +150,18 @@ def _packed(config: RunConfig, shard: Any, done: Any, output: Output) -> Iterato
 class EditActor:
     """Holds the model on its device; edits one chunk a call, two threads by turns.
 
-    A chunk that a cap keeps out goes no further.
+    A chunk that a cap keeps out goes no further. Without an output nothing is noted, and without
+    a Tally actor there is no cap.
     """
 
-    def __init__(self, config: RunConfig, output: Output, tally: Any) -> None:
+    def __init__(self, config: RunConfig, output: Output | None, tally: Any) -> None:
         self._tally = tally if Caps.of(config.run) else None
         # Of an error in an actor's start Ray keeps the text alone, so the first call raises it.
         self._edit: Any = None
         self._error: Exception | None = None
         try:
-            self._edit = per_chunk(Careful(config, output, ["edit"], Edit(config)))
+            edit = Edit(config)
+            self._edit = per_chunk(Careful(config, output, ["edit"], edit) if output else edit)
         except Exception as error:  # a bug too: as a death of the process it would have no cause
             self._error = error
 

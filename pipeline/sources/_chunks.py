@@ -49,7 +49,7 @@ def chunks(
         ahead = next(groups, None)
         if batch:
             read = {member.ordinal: _told(name_digest(member.key), [member]) for member in batch}
-            yield Listed(0, read).noted(_table(shard, index, batch, last=ahead is None))
+            yield Listed(0, read).noted(chunk_table(shard, index, batch, last=ahead is None))
 
 
 def everybody(source: Source, shard: Shard, limit: int | None = None) -> Iterator[Member]:
@@ -80,7 +80,7 @@ def _picked(source: Source, shard: Shard, picks: Sequence[Pick]) -> Iterator[pa.
             mine = of_chunk[chunk]
             told = {pick.position: _told(pick.name, read.get(pick.position, ())) for pick in mine}
             batch = [row for pick in mine for row in read.pop(pick.position, ())]
-            table = _table(shard, chunk, batch, last=chunk == shard.chunks - 1)
+            table = chunk_table(shard, chunk, batch, last=chunk == shard.chunks - 1)
             yield Listed(mine[0].as_of, told).noted(table)
 
 
@@ -181,7 +181,8 @@ def _storable(message: str) -> str:
     return _text.clean(_text.utf8(message))  # names stand in it as they are in the input
 
 
-def _table(shard: Shard, index: int, members: list[Member], last: bool) -> pa.Table:
+def chunk_table(shard: Shard, index: int, members: list[Member], last: bool) -> pa.Table:
+    """One chunk's members as a table (READ_SCHEMA)."""
     rows = [
         {
             "shard": shard.path,

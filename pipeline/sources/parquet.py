@@ -77,6 +77,16 @@ class Parquet:
     def members(self, shard: Shard) -> Iterator[Member]:
         return numbered(self._members(shard))
 
+    def rows_of(self, batch: pa.RecordBatch) -> Iterator[list[Member]]:
+        """The members of each row of a batch from elsewhere; more than one where it has captions.
+
+        Raises RowError where a column that the config names is missing or of another type.
+        """
+        names = self._columns(batch.schema, {})
+        wanted = batch.select(list(dict.fromkeys(name.removesuffix(".bytes") for name in names)))
+        for number, row in enumerate(_values.rows(wanted)):
+            yield list(_captioned(row, number, self.config, 1.0))
+
     def _members(self, shard: Shard) -> Iterator[Member]:
         number = 0
         try:
