@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from pipeline.images.light import Floats, levels, linear
 from pipeline.images.picture import Pixels, Plane
-from pipeline.images.recolor import Planes, Recolouring
+from pipeline.images.recolor import Recolouring
+from pipeline.images.share import Planes
 
 
 @dataclass(frozen=True)

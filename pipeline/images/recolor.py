@@ -20,19 +20,9 @@ from PIL import Image, ImageFilter
 from pipeline.images.body import Bools, body_pixels, well_inside
 from pipeline.images.light import LUMA, Floats, companded, expanded, lab, linear
 from pipeline.images.picture import Pixels, Plane
+from pipeline.images.second import lost_on, turn
+from pipeline.images.share import Planes, beside, planes, share_of, squares
 
-FAINT, SURE = 0.08, 0.3
-"""Chroma over luminance of a body: up to the one, highlights can't be told from it by their lack of
-chroma; from the other on they can."""
-MOST = 2.0
-"""Times the body's luminance that its own light reaches, where that can't be told by chroma."""
-SLACK = 0.02
-"""Share of its luminance that a pixel may lack of the body's chroma: a rounded channel is no
-highlight, and on black would be grey."""
-PRINT = 0.6
-"""Chroma over luminance of a pixel that is no part of a body without chroma."""
-DIM = 0.05
-"""Luminance below which chroma over luminance is noise."""
 HUE = 0.35
 """Chroma beside the body's, as a share of it, up to which a pixel is of the body's hue; twice that
 is another colour."""
@@ -48,9 +38,6 @@ which on a background can't be told from the product by its colour."""
 SURROUND = 5.5
 """Feathers from the outline to the end of what is called its surround."""
 
-Planes = list[Floats]
-"""R, G and B of pixels, (N,) each."""
-
 
 @dataclass(frozen=True)
 class Recolouring:
@@ -59,6 +46,7 @@ class Recolouring:
     body: Floats
     target: Floats
     surround: float = 0.0  # s of the surround, 0..1
+    pattern: float = 0.0  # share of body light in one that is to be turned: see `second`
 
     @classmethod
     def fit(
@@ -86,7 +74,7 @@ class Recolouring:
         body = np.median(inner[shown], axis=0)
         around = light[_around(inside, feather) & opaque]
         nearness = (
-            float(np.percentile(_share(_planes(around), body), 80))
+            float(np.percentile(share_of(planes(around), body), 80))
             if len(around)
             else _unseen(seen)
         )
@@ -95,7 +83,7 @@ class Recolouring:
             target = _vote(linear(edit[core]), inner, shown, body)
         else:
             target = expanded(colour / np.float32(255))
-        return cls(body, target, min(1.0, nearness))
+        return cls(body, target, min(1.0, nearness), lost_on(planes(inner), body, target))
 
     @property
     def tells_background(self) -> float:
@@ -107,7 +95,7 @@ class Recolouring:
 
         `rim`: across the outline, where what is as near to the body as the surround is, stays.
         """
-        share = _share(light, self.body)
+        share = share_of(light, self.body)
         net = share
         if rim:
             net = (share - np.float32(self.surround)) / np.float32(max(1e-3, 1 - self.surround))
@@ -117,53 +105,9 @@ class Recolouring:
         changed = min(1.0, float(np.linalg.norm(shift) / np.linalg.norm(self.body) / WHOLLY))
         if changed:
             _less_tinge(new, light, share, self.body, changed)
+        if self.pattern and not rim:
+            turn(new, light, share, self.body, self.target, self.pattern)
         return new
-
-
-def _share(light: Planes, body: Floats) -> Floats:
-    """s, (N,): how much of the body colour is in each pixel; never more than its luminance.
-
-    By its chroma along the body's, for what lies on a body or beside it has another. A body without
-    chroma: all its luminance, unless it has chroma itself, so that a coloured print stays.
-    """
-    own = max(float(body @ LUMA), 1e-4)
-    chroma = body - np.float32(own)
-    square = float(chroma @ chroma)
-    trust = float(np.clip((square**0.5 / (own + DIM) - FAINT) / (SURE - FAINT), 0, 1))
-    most = _sum(light, LUMA / np.float32(own))
-    share = np.zeros_like(most)
-    if trust:
-        # Of three primaries' chroma along the body's, weighted: the grey in a pixel has none.
-        along = (chroma - chroma.sum() * LUMA) / np.float32(max(square, 1e-9))
-        by_chroma = _sum(light, along + np.float32(SLACK / own) * LUMA)
-        np.clip(by_chroma, 0, most, out=by_chroma)
-        share += np.float32(trust) * by_chroma
-    if trust < 1:
-        foreign = np.sqrt(_squares(_beside(light, most, body)))
-        foreign /= most * np.float32(own) + np.float32(DIM)
-        own_hue = np.clip((PRINT - foreign) / np.float32(PRINT - FAINT), 0, 1)
-        share += np.float32(1 - trust) * np.minimum(most, np.float32(MOST)) * own_hue
-    return share
-
-
-def _sum(light: Planes, weights: Floats) -> Floats:
-    total = light[0] * weights[0]
-    total += light[1] * weights[1]
-    total += light[2] * weights[2]
-    return np.asarray(total)
-
-
-def _squares(planes: Planes) -> Floats:
-    total = planes[0] * planes[0]
-    total += planes[1] * planes[1]
-    total += planes[2] * planes[2]
-    return np.asarray(total)
-
-
-def _beside(light: Planes, share: Floats, body: Floats) -> Planes:
-    """The chroma of pixels but for that of a share of the body's."""
-    luma, chroma = _sum(light, LUMA), body - body @ LUMA
-    return [plane - luma - share * own for plane, own in zip(light, chroma, strict=True)]
 
 
 def _less_tinge(new: Planes, light: Planes, share: Floats, body: Floats, changed: float) -> None:
@@ -171,21 +115,17 @@ def _less_tinge(new: Planes, light: Planes, share: Floats, body: Floats, changed
 
     A bright orange that is clipped turns yellow: on black, what is left of it would be green.
     """
-    beside = _beside(light, share, body)
+    rest = beside(light, share, body)
     whole = share * np.float32(HUE * max(1e-4, float(np.linalg.norm(body - body @ LUMA))))
     whole += np.float32(1e-6)
-    near = np.sqrt(_squares(beside))
+    near = np.sqrt(squares(rest))
     near /= whole
     near *= np.float32(-changed)
     near += np.float32(2 * changed)
     np.clip(near, 0, np.float32(changed), out=near)
-    for plane, other in zip(new, beside, strict=True):
+    for plane, other in zip(new, rest, strict=True):
         other *= near
         plane -= other
-
-
-def _planes(light: Floats) -> Planes:
-    return list(np.ascontiguousarray(light.T))
 
 
 def _vote(edit: Floats, photo: Floats, shown: Bools, body: Floats) -> Floats:
@@ -195,7 +135,7 @@ def _vote(edit: Floats, photo: Floats, shown: Bools, body: Floats) -> Floats:
     densest place of these in Lab is found by mean shift from their median, weighted by s (Comaniciu
     and Meer 2002).
     """
-    share = _share(_planes(photo), body)
+    share = share_of(planes(photo), body)
     bare = ((photo - share[:, None] * body) @ LUMA < 0.1 * (photo @ LUMA)) & (share > 0.3)
     chosen = np.flatnonzero(bare if bare.sum() >= 20 else shown)
     chosen = chosen[:: max(1, len(chosen) // VOTES)]

@@ -254,6 +254,32 @@ def test_a_highlight_stays_white_and_a_print_stays_as_it_is() -> None:
     assert np.abs(edited[125:135, 155:175].astype(int) - (30, 60, 190)).max() <= 3
 
 
+@pytest.mark.parametrize("body", [(30, 155, 60), (205, 30, 40)])
+def test_pale_stripes_are_still_seen_on_white_and_a_white_label_stays(body: Any) -> None:
+    photo, mask = shaded(body)
+    photo[mask] = body
+    striped = mask.numpy() & (np.arange(256) // 16 % 2 == 1)[:, None]
+    photo[striped] = np.uint8(0.65 * np.float32(body) + 0.35 * 255)
+    photo[176:208, 60:100] = 245  # a label
+
+    def stripe_and_ground(colour: tuple[int, int, int]) -> Any:
+        edited, _ = paste_back(photo, None, mask, "recolor", 0.02, None, None, np.float32(colour))
+        assert np.abs(edited[180:204, 64:96].astype(int) - 245).max() <= 10
+        return lightness(edited[[152, 136], 150])
+
+    stripe, ground = stripe_and_ground((244, 244, 242))
+    assert stripe < ground - 0.06
+    stripe, ground = stripe_and_ground((31, 42, 160))  # where there is room they stay paler
+    assert stripe > ground + 0.06
+
+
+def test_a_highlight_is_no_pattern() -> None:
+    photo, mask = shaded((205, 30, 40))
+    white = np.float32((250, 250, 250))
+    edited, _ = paste_back(photo, None, mask, "recolor", 0.02, None, None, white)
+    assert edited[102, 102].min() >= edited[140, 102].max()
+
+
 def test_patches_of_the_edit_are_outvoted() -> None:
     photo, mask = shaded((200, 40, 40))
     edit = np.uint8(photo * 0 + np.uint8((40, 60, 180)))
