@@ -127,6 +127,10 @@ class Mask(Section):
         le=16,
         description="Fit the outline to the photo's edges within this many latent cells; 0: not.",
     )
+    by_colour: bool = Field(
+        True,
+        description="Draw the fitted outline anew between the colours inside and outside of it.",
+    )
     fill: bool = Field(
         True,
         description="Close holes whose colour is nowhere outside of the outline: highlights, "

@@ -105,7 +105,8 @@ def edit_cases(model: Any, setup: Setup, todo: Sequence[Case]) -> Iterator[Outco
         images = torch.stack([to_model(photos[number], sides) for number in numbers])
         targets = [target(setup, numbers.index(case.number), case) for case in batch]
         seeds = [_seed(setup, number) for number in numbers]
-        mend = tidy(setup.mask.fill, setup.mask.island)
+        how = setup.mask
+        mend = tidy(how.by_colour, how.fill, how.island)
         pictures = images.to(model.device)
         result = diffedit(model, pictures, targets, seeds, settings, tidy=mend)
         for case, edited in zip(batch, result.edits, strict=True):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 import torch
@@ -27,8 +29,17 @@ def bucket(width: int, height: int, resolution: int, multiple: int) -> tuple[int
             "extreme_aspect", f"{width}×{height}: one side is over {MAX_ASPECT:g} times the other"
         )
     scale = resolution / math.sqrt(width * height)
-    sides = (max(1, round(side * scale / multiple)) * multiple for side in (width, height))
-    return next(sides), next(sides)
+    cells = [side * scale / multiple for side in (width, height)]
+    rounded = product(*({max(1, math.floor(n)), math.ceil(n)} for n in cells))
+    across, down = min(rounded, key=lambda sides: _unlike(sides, cells))
+    return across * multiple, down * multiple
+
+
+def _unlike(sides: Sequence[float], wanted: Sequence[float]) -> tuple[float, Sequence[float]]:
+    """How far off aspect ratio and area are; a picture too small counts more than one too large."""
+    wide, high = (math.log(side / want) for side, want in zip(sides, wanted, strict=True))
+    area = wide + high
+    return abs(wide - high) + (area / 2 if area > 0 else -area), sides
 
 
 def to_model(rgb: Pixels, size: tuple[int, int]) -> Tensor:

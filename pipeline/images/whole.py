@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pipeline.diffusion.region import Tidy
 from pipeline.images.bucket import to_rgb
+from pipeline.images.by_colour import redrawn
 from pipeline.images.picture import Pixels
 
 UNLIKE = 15.0
@@ -33,10 +34,12 @@ SAMPLE = 4096
 Region = NDArray[np.bool_]
 
 
-def tidy(fill: bool, island: float) -> Tidy | None:
-    """What mends an outline: holes of the thing's own colour are filled, and parts that are smaller
-    than `island` of the largest are dropped. None: nothing is asked for."""
-    return partial(whole, fill=fill, island=island) if fill or island else None
+def tidy(by_colour: bool, fill: bool, island: float) -> Tidy | None:
+    """What mends an outline: it is drawn anew by colour, holes of the thing's own colour are filled
+    and parts that are smaller than `island` of the largest dropped. None: nothing is asked for."""
+    if not by_colour:
+        return partial(whole, fill=fill, island=island) if fill or island else None
+    return lambda outline, picture: whole(redrawn(outline, picture), picture, fill, island)
 
 
 def whole(outline_HW: Tensor, picture_3HW: Tensor, fill: bool, island: float) -> Tensor:

@@ -167,7 +167,8 @@ class Edit:
         ]
         seeds = [job.seed for job in jobs]
         priors = [job.prior for job in jobs]
-        mend = tidy(self._config.mask.fill, self._config.mask.island)
+        mask = self._config.mask
+        mend = tidy(mask.by_colour, mask.fill, mask.island)
         with self._turn.taken(spent):
             # The number is each thread's own: sums on another number of threads round otherwise,
             # and on one machine a run must give the same bytes with Ray and without.

@@ -28,6 +28,7 @@ def test_known_sizes() -> None:
     assert bucket(4000, 3000, 512, 64) == (576, 448)
     assert bucket(3000, 4000, 512, 64) == (448, 576)
     assert bucket(160, 128, 128, 8) == (144, 112)
+    assert bucket(1600, 1200, 128, 32) == (160, 128)  # (160, 96) would be stretched by a quarter
 
 
 @pytest.mark.parametrize("size", [(1, 20_000), (401, 100), (100, 401)])
