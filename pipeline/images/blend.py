@@ -20,7 +20,8 @@ class Blend:
     That is a ramp: 0 a feather outside of the outline, 128 on it, 255 a feather inside. Where the
     surround has another colour than the product, its colour says how much of a pixel near the
     outline is the product's, whatever the outline's error; where it has the same, the outline does,
-    with a ramp of half that width.
+    with a ramp of half that width. A matte knows no shadow from a dark product: it reaches less far
+    out, and further in.
     """
 
     fit: Recolouring
@@ -30,12 +31,11 @@ class Blend:
     @classmethod
     def of(cls, fit: Recolouring) -> Blend:
         """As the fit's surround asks."""
-        ramp, tells = np.arange(256, dtype=np.float32) / 255, fit.tells_background
-        reached = (ramp / 0.03).clip(0, 1)
-        inside = ((ramp - 0.5) / 0.45).clip(0, 1)
-        plain = ((ramp - 0.125) / 0.75).clip(0, 1)
-        inner = np.asarray(tells * inside + (1 - tells) * plain, np.float32)
-        return cls(fit, inner, np.asarray(tells * (1 - inside) * reached, np.float32))
+        tells = 1.0 if fit.matte else fit.tells_background
+        reached = _rise(0.35, 0.45) if fit.matte else _rise(0, 0.03)
+        inside = _rise(0.8, 1) if fit.matte else _rise(0.5, 0.95)
+        inner = tells * inside + (1 - tells) * _rise(0.125, 0.875)
+        return cls(fit, inner, tells * (1 - inside) * reached)
 
     def __call__(self, photo: Pixels, mask: Plane, ramp: Plane) -> None:
         """Changes `photo`, (H, W, 3), in place; `mask`, (H, W), becomes 255 where it differs."""
@@ -57,3 +57,9 @@ class Blend:
         across = self.fit.applied(before, rim=True)
         for plane, old, other in zip(new, before, across, strict=True):
             plane[at] = old + inner * (plane[at] - old) + rim * (other - old)
+
+
+def _rise(first: float, last: float) -> Floats:
+    """(256,) of a ramp in 0..255: from 0 at `first` of it to 1 at `last`."""
+    ramp = np.arange(256, dtype=np.float32) / 255
+    return np.asarray(np.clip((ramp - first) / (last - first), 0, 1), np.float32)

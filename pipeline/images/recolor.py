@@ -19,9 +19,19 @@ from PIL import Image, ImageFilter
 
 from pipeline.images.body import Bools, body_pixels, well_inside
 from pipeline.images.light import LUMA, Floats, companded, expanded, lab, linear
+from pipeline.images.matte import Matte
 from pipeline.images.picture import Pixels, Plane
 from pipeline.images.second import lost_on, turn
-from pipeline.images.share import Planes, beside, planes, share_of, squares
+from pipeline.images.share import (
+    MOST,
+    Planes,
+    beside,
+    chromatic,
+    planes,
+    share_of,
+    squares,
+    weighted,
+)
 
 HUE = 0.35
 """Chroma beside the body's, as a share of it, up to which a pixel is of the body's hue; twice that
@@ -46,6 +56,7 @@ class Recolouring:
     body: Floats
     target: Floats
     surround: float = 0.0  # s of the surround, 0..1
+    matte: Matte | None = None  # where the body's chroma does not tell it from the surround
     pattern: float = 0.0  # share of body light in one that is to be turned: see `second`
 
     @classmethod
@@ -73,6 +84,7 @@ class Recolouring:
         shown = body_pixels(inner)
         body = np.median(inner[shown], axis=0)
         around = light[_around(inside, feather) & opaque]
+        matte = None if chromatic(body) == 1 else Matte.of(inner, around)
         nearness = (
             float(np.percentile(share_of(planes(around), body), 80))
             if len(around)
@@ -83,7 +95,8 @@ class Recolouring:
             target = _vote(linear(edit[core]), inner, shown, body)
         else:
             target = expanded(colour / np.float32(255))
-        return cls(body, target, min(1.0, nearness), lost_on(planes(inner), body, target))
+        pattern = lost_on(planes(inner), body, target)
+        return cls(body, target, min(1.0, nearness), matte, pattern)
 
     @property
     def tells_background(self) -> float:
@@ -96,8 +109,10 @@ class Recolouring:
         `rim`: across the outline, where what is as near to the body as the surround is, stays.
         """
         share = share_of(light, self.body)
+        if self.matte:
+            share = self._of_the_product(self.matte, light, share, rim)
         net = share
-        if rim:
+        if rim and not self.matte:
             net = (share - np.float32(self.surround)) / np.float32(max(1e-3, 1 - self.surround))
             np.maximum(net, 0, out=net)
         shift = self.target - self.body
@@ -108,6 +123,14 @@ class Recolouring:
         if self.pattern and not rim:
             turn(new, light, share, self.body, self.target, self.pattern)
         return new
+
+    def _of_the_product(self, matte: Matte, light: Planes, share: Floats, rim: bool) -> Floats:
+        """At most what the matte allows; inside, what is very bright may be shine."""
+        most = np.minimum(share, matte.most(light, MOST))
+        if rim:
+            return np.asarray(most)
+        shining = weighted(light, LUMA) > np.float32(MOST * float(self.body @ LUMA))
+        return np.asarray(np.where(shining, share, most))
 
 
 def _less_tinge(new: Planes, light: Planes, share: Floats, body: Floats, changed: float) -> None:

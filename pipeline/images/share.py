@@ -34,12 +34,12 @@ def share_of(light: Planes, body: Floats) -> Floats:
     """s, (N,): how much of the body colour is in each pixel; never more than its luminance.
 
     By its chroma along the body's, for what lies on a body or beside it has another. A body without
-    chroma: all its luminance, unless it has chroma itself, so that a coloured print stays.
+    chroma: all its luminance, unless it has chroma itself, so that a coloured print stays, and but
+    for shine, which lies over the body as a mixture with white.
     """
     own = max(float(body @ LUMA), 1e-4)
-    chroma = body - np.float32(own)
+    chroma, trust = body - np.float32(own), chromatic(body)
     square = float(chroma @ chroma)
-    trust = float(np.clip((square**0.5 / (own + DIM) - FAINT) / (SURE - FAINT), 0, 1))
     most = weighted(light, LUMA / np.float32(own))
     share = np.zeros_like(most)
     if trust:
@@ -52,8 +52,27 @@ def share_of(light: Planes, body: Floats) -> Floats:
         foreign = np.sqrt(squares(beside(light, most, body)))
         foreign /= most * np.float32(own) + np.float32(DIM)
         own_hue = np.clip((PRINT - foreign) / np.float32(PRINT - FAINT), 0, 1)
-        share += np.float32(1 - trust) * np.minimum(most, np.float32(MOST)) * own_hue
+        bare = np.minimum(most, np.float32(MOST)) * own_hue
+        bare -= bare * shine(most, own)
+        share += np.float32(1 - trust) * bare
     return share
+
+
+def chromatic(body: Floats) -> float:
+    """0..1: how far the chroma of a body says what is of it; 0 for white, grey and black."""
+    own = float(body @ LUMA)
+    chroma = float(np.linalg.norm(body - np.float32(own))) / (max(own, 1e-4) + DIM)
+    return float(np.clip((chroma - FAINT) / (SURE - FAINT), 0, 1))
+
+
+def shine(most: Floats, own: float) -> Floats:
+    """(N,) in 0..1: the white in pixels whose luminance is `most` times the body's, which is `own`.
+
+    0 up to where the body's own light reaches.
+    """
+    top = np.float32(MOST * own)
+    white = (most * np.float32(own) - top) / np.maximum(1 - top, np.float32(1e-3))
+    return np.asarray(np.clip(white, 0, 1))
 
 
 def weighted(light: Planes, weights: Floats) -> Floats:

@@ -273,6 +273,27 @@ def test_pale_stripes_are_still_seen_on_white_and_a_white_label_stays(body: Any)
     assert stripe > ground + 0.06
 
 
+@pytest.mark.parametrize(
+    ("body", "ground"), [((35, 35, 40), (214, 205, 196)), ((240, 240, 240), (160, 175, 205))]
+)
+def test_an_outline_that_strays_on_a_white_or_black_product_leaves_no_halo(
+    body: Any, ground: Any
+) -> None:
+    photo = np.zeros((400, 400, 3), np.uint8) + np.uint8(ground)
+    photo = np.uint8(photo * np.linspace(0.85, 1, 400)[:, None, None])
+    true = np.zeros((400, 400), bool)
+    true[100:300, 120:280] = True
+    photo[true] = np.uint8(np.float32(body) * np.linspace(0.8, 1, 400)[:, None, None])[
+        true.any(axis=1).argmax() : 300, 0
+    ].repeat(160, axis=0)
+    strayed = torch.from_numpy(np.roll(true, (2, -3), (0, 1)))
+    red = np.float32((190, 40, 40))
+    edited, _ = paste_back(photo, None, strayed, "recolor", 0.02, None, None, red)
+    changed = np.abs(edited.astype(int) - photo).max(axis=2)
+    assert (changed[~binary_dilation(true, iterations=1)] > 8).mean() < 0.001
+    assert (changed[true] > 30).mean() > 0.98
+
+
 def test_a_highlight_is_no_pattern() -> None:
     photo, mask = shaded((205, 30, 40))
     white = np.float32((250, 250, 250))
