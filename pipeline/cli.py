@@ -57,6 +57,7 @@ def run(
 
     Example: diffedit run configs/demo.yaml output.path=s3://bucket/out run.actors=8
     """
+    from pipeline.engine.columns import column_notes
     from pipeline.engine.run import run as run_config
     from pipeline.models.facts import FEW_STEPS, is_few_step
     from pipeline.progress import Log, progress, summary, tally_json
@@ -69,6 +70,8 @@ def run(
         with process.last_word(), bar as watch:
             tally = run_config(settings, local=local, verbose=verbose, watch=watch)
         console.print(summary(settings, tally), markup=False, soft_wrap=True)
+        for note in column_notes(settings):
+            console.print(note, markup=False, soft_wrap=True)
         answer |= {"output": settings.output.path, **tally_json(tally)}
 
 

@@ -21,9 +21,12 @@ import yaml
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    ConfigDict,
     Field,
     PlainValidator,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 
@@ -92,6 +95,11 @@ class Output(Section):
         ("parquet", "webdataset"), description="What edits are written as: one or both."
     )
     source: bool = Field(True, description="Write the source picture beside each edit.")
+    license: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9][a-z0-9.+-]{0,63}$",
+        description="Of the dataset, for its card: an id as cc-by-4.0; other; unset: not said.",
+    )
     image_format: Literal["source", "jpeg", "png", "webp"] = Field(
         "source",
         description="Of edited images. source: a JPEG stays one, its untouched blocks copied; "
@@ -248,6 +256,56 @@ class Check(Section):
         return self
 
 
+class Label(Section):
+    """A column of the input that is a label of its image."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True)
+
+    from_: Literal["source_word", "source_prompt"] | None = Field(
+        None,
+        alias="from",
+        description="The column holds this of an edit before it; where it holds another, the edit "
+        "changes something else. Unset: it changes with every edit.",
+    )
+    to: Literal["target_word", "target_prompt"] | None = Field(
+        None,
+        description="And this after it; the old value stands in `source_NAME`. Unset: it holds.",
+    )
+    type: Literal["string", "int64", "float64", "bool", "json"] | None = Field(
+        None,
+        description="Of the column; json: none, it stays in `columns` alone; unset: as the first "
+        "rows have it.",
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Label:
+        if self.from_ and not self.to:
+            raise ValueError("give `to` beside `from`")
+        if self.to and self.type not in (None, "string"):
+            raise ValueError("`to` is text, so the type can only be string")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _by_alias(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {("from" if name == "from_" else name): value for name, value in plain(self).items()}
+
+
+SplitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,32}$")]
+
+
+def _sums_to_one(shares: dict[str, float]) -> dict[str, float]:
+    if shares and abs(sum(shares.values()) - 1) > 1e-9:
+        raise ValueError(f"the shares sum to {sum(shares.values()):g}; expected 1")
+    if len({name.lower() for name in shares}) < len(shares):
+        raise ValueError("names of splits must differ in more than case")
+    return shares
+
+
+Split = Annotated[
+    dict[SplitName, Annotated[float, Field(gt=0, le=1)]], AfterValidator(_sums_to_one)
+]
+
+
 def _range(value: Any) -> Any:
     return (value, value) if isinstance(value, int) else value
 
@@ -322,6 +380,15 @@ class RunConfig(Section):
     invert: Invert = Invert()
     edit: Edit = Edit()
     check: Check = Check()
+    labels: dict[str, Label] = Field(
+        default_factory=dict,
+        description="Column → how an edit changes it: {from: source_word, to: target_word}.",
+    )
+    split: Split = Field(
+        default_factory=dict,
+        description="Split → its share of the images: {train: 0.9, test: 0.1}. Each goes to one, "
+        "with all its edits, by a digest of its bytes. Unset: none.",
+    )
     run: Run = Run()
 
     @model_validator(mode="before")
@@ -352,6 +419,9 @@ class RunConfig(Section):
         for key in ("preset", "models"):
             if not settings["check"][key]:  # as before there was such a key
                 settings["check"].pop(key)
+        for name in ("labels", "split"):
+            if not settings[name]:  # as before there was such a section
+                settings.pop(name)
         for key in ("device", "micro_batch", "compile", "offload_text"):
             settings["model"].pop(key, None)
         for key, plain in (("weights", "as_dtype"), ("loras", [])):

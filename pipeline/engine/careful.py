@@ -23,6 +23,7 @@ from pipeline.rows import Chunk, Spent
 from pipeline.section import build
 from pipeline.sinks.attempts import DEATHS, noted
 from pipeline.sinks.commits import Commit
+from pipeline.sinks.inputs import checked
 from pipeline.sinks.output import Output
 from pipeline.sinks.part import write_part
 from pipeline.sources._shard import Listing, Member, Shard
@@ -135,10 +136,9 @@ def read_carefully(
 ) -> Iterator[pa.Table]:
     """`todo.read`, from a process of its own where the shard ended its reader's before."""
     with noted(output, shard.path, "read") as deaths:
-        if deaths < DEATHS:
-            yield from read(config, shard, done)
-        else:
-            yield from read(config, shard, done, Apart(config))
+        source = Apart(config) if deaths >= DEATHS else None
+        for table in read(config, shard, done, source):
+            yield checked(table, output.columns)
 
 
 class Apart:

@@ -92,6 +92,8 @@ _FIXED = (
     "output",
     "model",
     "check.scores",
+    "labels",
+    "split",
     "run.chunk_rows",
     "run.chunk_bytes",
     "run.limit",

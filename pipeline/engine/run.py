@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.config import RunConfig
 from pipeline.engine.caps import Caps
 from pipeline.engine.careful import Apart
+from pipeline.engine.columns import first_columns, with_columns
 from pipeline.engine.estimate import expected
 from pipeline.engine.outlook import outlook
 from pipeline.engine.tally import Tally
@@ -77,9 +78,11 @@ def _run(
         return tally
     # What ended this process there before is looked at in another.
     with interruptible(), noted(output, "", "columns", UsageError) as deaths:
-        require_columns(Apart(config) if deaths else source, listing.shards, rule.columns())
+        reader = Apart(config) if deaths else source
+        require_columns(reader, listing.shards, [*rule.columns(), *config.labels])
+        columns = first_columns(config, reader, listing.shards, output)
     with interruptible(), writing(output) as output:
-        output = begin(output)
+        output = with_columns(begin(output), columns)
         describe(output)
         config = by_bounds_in_force(config, output)
         # What another run committed before it gave up the lease counts too.

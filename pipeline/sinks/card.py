@@ -8,12 +8,15 @@ own.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from pipeline.sinks.columns import meaning, type_name
+from pipeline.sinks.features import head
+from pipeline.sinks.inputs import meanings, notes
 from pipeline.sinks.output import Output
 
 
@@ -31,18 +34,11 @@ class Counts:
     bytes: int = 0
     dead_by_kind: dict[str, int] = field(default_factory=dict)
     rejected_by: dict[str, int] = field(default_factory=dict)
+    splits: dict[str, int] = field(default_factory=dict)  # edits written of each
 
 
 _TEXT = """---
-configs:
-{configs}
-task_categories:
-- image-to-image
-tags:
-- synthetic
-- image-editing
-- diffedit
----
+{head}---
 
 # Edited images
 
@@ -103,6 +99,10 @@ different scores have the same columns but for `score_…`. To unite them:
 
 ## What an input column became
 
+Every input column but the pictures is a field of the JSON object in `columns`, and a column of its
+own where its type could be told. Edits move nothing: boxes, key points and segmentations of the
+input hold for the edited picture.
+{notes}
 {became}
 
 ## To publish it
@@ -112,7 +112,7 @@ different scores have the same columns but for `score_…`. To unite them:
     hf upload USER/NAME . . --repo-type dataset --exclude "_state/*"
 """
 
-BECAME = """Every input column but picture and caption is a field of the JSON object in `columns`:
+BECAME = """In `columns`:
 
 | input | in `columns` |
 |---|---|
@@ -169,7 +169,7 @@ def card(output: Output, counts: Counts, schemas: Mapping[str, pa.Schema], bound
     chosen = {"input": output.settings["input"]["path"], "prompts": output.settings["prompts"]}
     chosen["model"] = output.settings["model"]
     return _TEXT.format(
-        configs=_configs(output),
+        head=head(output, schemas, counts.splits),
         counts=counts,
         reasons="".join(f"| of these: {name} | {n:,} |\n" for name, n in _reasons(counts)),
         made_from=_indented(json.dumps(chosen, indent=2)),
@@ -180,21 +180,12 @@ def card(output: Output, counts: Counts, schemas: Mapping[str, pa.Schema], bound
         ),
         readers="\n".join(text for form, text in _READERS.items() if form in output.formats),
         bounds=bounds,
-        edits=_columns(schemas["edits"]),
-        rejected=_columns(pa.schema(more)),
-        dead=_columns(schemas["dead"]),
+        edits=_columns(schemas["edits"], _meanings(output)),
+        rejected=_columns(pa.schema(more), {}),
+        dead=_columns(schemas["dead"], {}),
         became=BECAME,
+        notes="".join(f"\n- {_said(note)}" for note in notes(output.columns)) + "\n",
         unions=UNIONS,
-    )
-
-
-def _configs(output: Output) -> str:
-    if "parquet" not in output.formats:  # the configs of a dataset are of one format
-        return "- config_name: edits\n  data_files: webdataset/*.tar"
-    return (
-        "- config_name: edits\n  default: true\n  data_files: edits/*.parquet\n"
-        "- config_name: rejected\n  data_files: rejected/*.parquet\n"
-        "- config_name: dead\n  data_files: dead/*.parquet"
     )
 
 
@@ -203,9 +194,30 @@ def _reasons(counts: Counts) -> list[tuple[str, int]]:
     return sorted({**counts.dead_by_kind, **by_bound}.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _columns(schema: pa.Schema) -> str:
-    rows = [f"| `{f.name}` | {type_name(f.type)} | {meaning(f.name)} |" for f in schema]
+def _columns(schema: pa.Schema, more: Mapping[str, str]) -> str:
+    rows = [f"| `{_plain(f.name)}` | {_type(f.type)} | {meaning(f.name, more)} |" for f in schema]
     return "\n".join(["| column | type | is |", "|---|---|---|", *rows])
+
+
+def _meanings(output: Output) -> dict[str, str]:
+    return {
+        name: f"{what.partition('`')[0]}`{_plain(what.split('`')[1])}`{what.rpartition('`')[2]}"
+        for name, what in meanings(output.columns).items()
+    }
+
+
+def _type(kind: pa.DataType) -> str:
+    return re.sub(r"[|`\r\n]", "·", type_name(kind))[:200]
+
+
+def _said(line: str) -> str:
+    """A line for the page of which nothing can be taken for the page's own."""
+    return re.sub(r"[<>\[\]|`*#\r\n]", "·", line)[:300]
+
+
+def _plain(name: str) -> str:
+    """A name of the input, of which nothing can be taken for the page's own."""
+    return re.sub(r"[^\w .:/-]", "·", name)[:80]
 
 
 def _indented(text: str) -> str:

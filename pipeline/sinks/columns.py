@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import pyarrow as pa
 
 MEANINGS = {
@@ -33,6 +36,8 @@ MEANINGS = {
     "reached": "#rrggbb, the representative colour of the edited product, where it was recoloured",
     "model": "id or folder of the model",
     "weights": "digest of all in the model's folder that decides its pictures",
+    "group_id": "digest of the source's bytes: one a picture, whatever the run and its name",
+    "split": "which split the picture is of, with all its edits; null: there are none",
     "input": "where the input was read, as it was configured",
     "run": "8 hex digits of the input's place and the settings; begins each id",
     "run_seed": "seed of the run",
@@ -59,12 +64,13 @@ MEANINGS = {
 SCORE = "score, see the function of that name in pipeline/metrics"
 
 
-def meaning(name: str) -> str:
-    """What the column (or key of a tar's JSON) `name` says."""
-    return SCORE if name.startswith("score_") else MEANINGS[name]
+def meaning(name: str, more: Mapping[str, str] = MappingProxyType({})) -> str:
+    """What the column (or key of a tar's JSON) `name` says; `more` of the input's columns."""
+    return SCORE if name.startswith("score_") else more.get(name) or MEANINGS[name]
 
 
 def type_name(kind: pa.DataType) -> str:
     """The type as the tables of columns call it."""
     names = {"float": "float32", "double": "float64"}
-    return "image" if pa.types.is_struct(kind) else names.get(str(kind), str(kind))
+    is_image = pa.types.is_struct(kind) and {field.name for field in kind} == {"bytes", "path"}
+    return "image" if is_image else names.get(str(kind), str(kind))

@@ -23,12 +23,12 @@ class Files:
         """The same, of names of its own."""
         return replace(self, token=layout.token())
 
-    def put(self, kind: str, data: bytes, rows: int) -> PartFile:
-        """Writes the file of `kind`, one of `layout.PARTS`."""
-        return self.stream(kind, lambda sink: sink.write(data), rows)
+    def put(self, kind: str, data: bytes, rows: int, split: str = "") -> PartFile:
+        """Writes the file of `kind`, one of `layout.PARTS`, with the rows of a split, if any."""
+        return self.stream(kind, lambda sink: sink.write(data), rows, split)
 
-    def stream(self, kind: str, write: Write, rows: int) -> PartFile:
+    def stream(self, kind: str, write: Write, rows: int, split: str = "") -> PartFile:
         """As `put`, of what `write` writes, which is never held whole."""
-        path = layout.part_path(kind, self.output.run, self.name, self.token)
+        path = layout.part_path(kind, self.output.run, self.name, self.token, split)
         size, digest = stream(self.output.fs, f"{self.output.root}/{path}", write)
         return PartFile(path=path, rows=rows, bytes=size, blake2b=digest)

@@ -7,9 +7,12 @@
     _state/run.json                                         what the run is
     _state/model.json                                       digest of the weights that edit
     _state/shards/{shard_id}.json                           the shard's path and version
+    _state/columns.arrow                                    the input's columns, see inputs.py
     _state/lists/{n:05d}.arrow                              members of growing shards, see lists.py
     _state/bounds/{n:05d}.json                              bounds decided on since, see bounds.py
     _state/commits/{shard_id}/{chunk:05d}-r{generation}.json    commit record, written last
+
+The parts of a split have its name at the end of theirs, before the extension.
 
 A file of a part has a name that no other attempt gives (its token is random), so nothing that is
 committed is ever written over; a record alone says which files count. A record's name says no more
@@ -29,6 +32,7 @@ COMMITS = f"{STATE}/commits"
 MODEL = f"{STATE}/model.json"
 REPORT = "report.html"
 SHARDS = f"{STATE}/shards"
+COLUMNS = f"{STATE}/columns.arrow"
 LISTS = f"{STATE}/lists"
 BOUNDS = f"{STATE}/bounds"
 PARTS = {"edits": "parquet", "webdataset": "tar", "rejected": "parquet", "dead": "parquet"}
@@ -37,7 +41,8 @@ PARTS = {"edits": "parquet", "webdataset": "tar", "rejected": "parquet", "dead":
 _SHARD_ID = r"(?P<shard_id>[a-z0-9-]+-[0-9a-f]{24})"
 _PLACE = r"(?P<chunk>\d{5,})-r(?P<generation>\d+)"
 _PART = re.compile(
-    rf"(?P<run>[0-9a-f]{{8}})-{_SHARD_ID}-{_PLACE}-(?P<token>[0-9a-f]{{12}})\.(?:parquet|tar)"
+    rf"(?P<run>[0-9a-f]{{8}})-{_SHARD_ID}-{_PLACE}-(?P<token>[0-9a-f]{{12}})"
+    r"(?:-(?P<split>[A-Za-z0-9_]+))?\.(?:parquet|tar)"
 )
 _COMMIT = re.compile(rf"{_SHARD_ID}/{_PLACE}\.json")
 # Readers that guess the splits of a folder would take these out of the name of an input shard.
@@ -59,6 +64,7 @@ class PartName(ChunkName):
 
     run: str = ""
     token: str = ""
+    split: str = ""
 
 
 def shard_id(path: str) -> str:
@@ -73,9 +79,20 @@ def token() -> str:
     return uuid.uuid4().hex[:12]
 
 
-def part_path(kind: str, run: str, name: ChunkName, token: str) -> str:
+def part_path(kind: str, run: str, name: ChunkName, token: str, split: str = "") -> str:
     """Path of a part below the output folder; `kind` is one of `PARTS`."""
-    return f"{kind}/{run}-{name.shard_id}-{_place(name)}-{token}.{PARTS[kind]}"
+    end = f"{token}-{split}" if split else token
+    return f"{kind}/{run}-{name.shard_id}-{_place(name)}-{end}.{PARTS[kind]}"
+
+
+def files_of_split(kind: str, split: str) -> str:
+    """Pattern of the parts of a split; of all where it is ""."""
+    return f"{kind}/*{f'-{split}' if split else ''}.{PARTS[kind]}"
+
+
+def empty_part(kind: str, split: str) -> str:
+    """Path of a part of no rows, so that the pattern always finds one."""
+    return files_of_split(kind, split).replace("*", "schema")
 
 
 def commit_path(name: ChunkName) -> str:
@@ -111,7 +128,17 @@ def parse_commit(name: str) -> ChunkName | None:
 def parse_part(name: str) -> PartName | None:
     """What a part's file name says; None where it is none."""
     found = _PART.fullmatch(name)
-    return PartName(*_chunk(found), found["run"], found["token"]) if found else None
+    return (
+        PartName(*_chunk(found), found["run"], found["token"], found["split"] or "")
+        if found
+        else None
+    )
+
+
+def split_of(path: str) -> str:
+    """The split that the part at `path` is of; "" where it is of none."""
+    name = parse_part(path.rpartition("/")[2])
+    return name.split if name else ""
 
 
 def _chunk(found: re.Match[str]) -> tuple[str, int, int]:

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from pipeline import storage
+from pipeline import storage, typed
 from pipeline.rows import conform
 from pipeline.sinks import edits, webdataset
 from pipeline.sinks.commits import Commit
+from pipeline.sinks.inputs import of_row
 from pipeline.sinks.output import Output
 from pipeline.sinks.parquet import IMAGE, PICTURES, file_of_edits, no_rows
 from pipeline.sinks.pictures import extension
@@ -95,17 +96,17 @@ def _table(output: Output, commit: Commit, row: Values, schema: pa.Schema) -> pa
     texts = {name: value or None for name, value in row.items() if isinstance(value, str)}
     prompts = {name: row[name] for name in ("source_prompt", "target_prompt")}
     known = {**row, **texts, **prompts, "shard_version": commit.shard_version}
-    known |= _provenance(output, row["fingerprint"])
+    known |= {**_provenance(output, row["fingerprint"]), **of_row(row, output)}
     for name in PICTURES:
         data = row[name]["bytes"]
         path = None if data is None else f"{name}.{extension(data)}"
         known[name] = {"bytes": data, "path": path}
-    arrays = [pa.array([known.get(field.name)], _type(field)) for field in schema]
+    arrays = [typed.array([known.get(field.name)], _type(field)) for field in schema]
     return pa.table(arrays, schema=schema)
 
 
 def _type(field: pa.Field) -> pa.DataType:
-    return IMAGE if pa.types.is_struct(field.type) else field.type
+    return IMAGE if field.name in PICTURES else field.type
 
 
 def _provenance(output: Output, fingerprint: str) -> Values:

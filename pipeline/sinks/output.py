@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 from fsspec import AbstractFileSystem
 from fsspec.core import has_magic
 
 from pipeline import storage as storages
 from pipeline.errors import UsageError
-from pipeline.sinks import bounds, layout
+from pipeline.sinks import bounds, inputs, layout
 from pipeline.storage import Storage
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Output:
     how: Mapping[str, Any] = field(default_factory=dict)  # settings that a replay keeps, by section
     lease: int | None = None  # number of the lease that the run holds, see `lease.py`
     writer: str = ""  # and the word in it that is this run's alone
+    columns: pa.Schema | None = None  # of the input, see `inputs.py`; None: as JSON alone
 
     @property
     def fs(self) -> AbstractFileSystem:
@@ -60,6 +62,17 @@ class Output:
     def source(self) -> bool:
         """Whether the source picture is written beside each edit."""
         return bool(self.settings["output"]["source"])
+
+    @property
+    def splits(self) -> dict[str, float]:
+        """Split → its share of the images; empty where there are none."""
+        return dict(self.settings.get("split") or {})
+
+    @property
+    def license(self) -> str | None:
+        """Of the dataset, for its card."""
+        said: str | None = self.how.get("output", {}).get("license")
+        return said
 
     @property
     def ending(self) -> str:
@@ -145,9 +158,11 @@ def open_output(config: RunConfig, model: Mapping[str, str] | None = None) -> Ou
 
 
 def _how(config: RunConfig) -> dict[str, Any]:
-    """What decides the last bits of a result, beside `result_settings`."""
+    """What decides the last bits of a result, and the card's, beside `result_settings`."""
     run, model = config.run.model_dump(mode="json"), config.model.model_dump(mode="json")
+    licence = {"license": config.output.license} if config.output.license else {}
     return {
+        **({"output": licence} if licence else {}),
         "run": {name: run[name] for name in ("actors", "cpus_per_actor")},
         "model": {name: model[name] for name in ("micro_batch", "compile") if name in model},
     }
@@ -175,7 +190,7 @@ def _same(output: Output) -> Output | None:
     if _other_bounds_alone(output, there):
         output = replace(output, settings=there["settings"], fingerprint=there["fingerprint"])
     _refuse_another(output, there)
-    return replace(output, run=there["run"])
+    return replace(output, run=there["run"], columns=inputs.load(output))
 
 
 def _other_bounds_alone(output: Output, there: Mapping[str, Any]) -> bool:
@@ -202,7 +217,7 @@ def existing_output(path: str, endpoint_url: str | None = None) -> Output:
     if there is None:
         raise UsageError(f"{path}: no {layout.RUN} there, so not the output of a run")
     named = {key: there[key] for key in ("settings", "fingerprint", "model", "run")}
-    return replace(output, **named, how=there.get("how", {}))
+    return replace(output, **named, how=there.get("how", {}), columns=inputs.load(output))
 
 
 def _run_json(output: Output) -> dict[str, Any] | None:

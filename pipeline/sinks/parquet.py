@@ -18,6 +18,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.rows import ERROR, INPUT_MASKS, result_schema
+from pipeline.sinks.groups import COLUMNS
+from pipeline.sinks.inputs import placed
 from pipeline.sinks.output import Output
 from pipeline.sinks.pictures import told
 
@@ -46,7 +48,7 @@ def write_edits(edits: pa.Table, output: Output, sink: BinaryIO) -> None:
 def file_of_edits(edits: pa.Table, output: Output) -> pa.Table:
     """The table that `write_edits` writes."""
     names = [name for name in PICTURES if output.source or name != "source"]
-    return with_pictures(edits, names, output, _OWN)
+    return with_pictures(placed(edits, output), names, output, _OWN)
 
 
 def with_pictures(
@@ -67,7 +69,7 @@ def with_pictures(
 def no_rows(output: Output) -> pa.Table:
     """A table of the result schema with an `id`, as long as nothing: what files are made of."""
     scores = output.settings["check"]["scores"]
-    return pa.schema([_ID, *result_schema(scores)]).empty_table()
+    return pa.schema([_ID, *result_schema(scores), *COLUMNS]).empty_table()
 
 
 def with_provenance(table: pa.Table, provenance: Mapping[str, str | int]) -> pa.Table:

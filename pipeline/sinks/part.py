@@ -25,6 +25,7 @@ from pipeline.sinks import dead, layout, parquet, rejected, webdataset
 from pipeline.sinks.again import superseding
 from pipeline.sinks.commits import Commit, create_commit, newest
 from pipeline.sinks.files import Files
+from pipeline.sinks.groups import by_split, grouped
 from pipeline.sinks.layout import ChunkName
 from pipeline.sinks.lease import check_held
 from pipeline.sinks.output import Output
@@ -118,17 +119,17 @@ def _write_files(
 ) -> Commit:
     """Writes all rows but those whose id is one of `never`."""
     output, files = attempt.output, []
-    ended = split(output.run, table)
+    ended = split(output, table)
     if planned != ended.total:
         raise BugError(f"{planned} edits were planned, {ended.total} came")
     edits, outside, dead_letters = (_but(rows, never) for rows in ended[:3])
-    if len(edits) and "parquet" in output.formats:
-        files.append(
-            attempt.stream("edits", partial(parquet.write_edits, edits, output), len(edits))
-        )
-    if len(edits) and "webdataset" in output.formats:
-        write = partial(webdataset.write, edits, output)
-        files.append(attempt.stream("webdataset", write, len(edits)))
+    for name, mine in by_split(edits, output):
+        if "parquet" in output.formats:
+            write = partial(parquet.write_edits, mine, output)
+            files.append(attempt.stream("edits", write, len(mine), name))
+        if "webdataset" in output.formats:
+            write = partial(webdataset.write, mine, output)
+            files.append(attempt.stream("webdataset", write, len(mine), name))
     if len(outside):
         write = partial(rejected.write_rejected, outside, output)
         files.append(attempt.stream("rejected", write, len(outside)))
@@ -179,7 +180,7 @@ class Ended(NamedTuple):
         return len(self.edits) + len(self.rejected) + len(self.dead)
 
 
-def split(run: str, table: pa.Table) -> Ended:
+def split(output: Output, table: pa.Table) -> Ended:
     """A result table's rows by how they ended.
 
     Raises BugError where two of a chunk's rows are named alike.
@@ -187,10 +188,11 @@ def split(run: str, table: pa.Table) -> Ended:
     failed = pc.is_valid(table["error_kind"])
     ended = pc.or_(failed, pc.is_valid(table["edit"]))
     names = table.filter(ended).select(["shard", "key", "edit"]).to_pylist()
-    ids = [layout.sample_id(run, n["shard"], n["key"], n["edit"] or "") for n in names]
+    ids = [layout.sample_id(output.run, n["shard"], n["key"], n["edit"] or "") for n in names]
     if len({name.lower() for name in ids}) < len(ids):
         raise BugError(f"two edits of one chunk share an id: {sorted(ids)}")
     rows = table.filter(ended).add_column(0, "id", pa.array(ids, pa.string()))
+    rows = grouped(rows, output)
     failed, outside = pc.is_valid(rows["error_kind"]), rejected.is_rejected(rows)
     return Ended(
         rows.filter(pc.invert(failed)),
@@ -202,7 +204,7 @@ def split(run: str, table: pa.Table) -> Ended:
 
 def encoded(output: Output, table: pa.Table) -> pa.Table:
     """`table` itself, after its rows were encoded as `write_part` does, and the bytes let go."""
-    ended = split(output.run, table.replace_schema_metadata(None))
+    ended = split(output, table.replace_schema_metadata(None))
     if len(ended.edits):
         for write in (parquet.write_edits, webdataset.write):
             write(ended.edits, output, BytesIO())

@@ -18,6 +18,7 @@ from pipeline.keep import told
 from pipeline.sinks import bounds, dead, layout, parquet, rejected
 from pipeline.sinks.card import Counts, card
 from pipeline.sinks.commits import Commit, PartFile, read_commits
+from pipeline.sinks.edits import parts_of
 from pipeline.sinks.output import Output
 
 Tar = tuple[str, int, int]
@@ -74,7 +75,7 @@ def publish(output: Output) -> None:
     counts = Counts()
     tars: list[Tar] = []
     for commit in read_commits(output):
-        _count(counts, commit)
+        _count(counts, output, commit)
         tars += [_tar(file) for file in commit.files_of("webdataset")]
     files = {kind: BytesIO() for kind in _WRITE}
     for kind, write in _WRITE.items():
@@ -83,7 +84,9 @@ def publish(output: Output) -> None:
     with storage.explained(output.path, "describe the output", raising=RunError):
         for kind, file in files.items():
             if kind != "edits" or "parquet" in output.formats:
-                storage.put(output.fs, f"{output.root}/{kind}/schema.parquet", file.getvalue())
+                for split in (output.splits if kind == "edits" else ()) or [""]:
+                    path = f"{output.root}/{layout.empty_part(kind, split)}"
+                    storage.put(output.fs, path, file.getvalue())
         if "webdataset" in output.formats:
             _index(output, sorted(tars))
         page = card(output, counts, schemas, told(bounds.in_force(output).keep)).encode()
@@ -91,10 +94,13 @@ def publish(output: Output) -> None:
         storage.remove(output.fs, f"{output.root}/{MARK}")
 
 
-def _count(counts: Counts, commit: Commit) -> None:
+def _count(counts: Counts, output: Output, commit: Commit) -> None:
     for name in ("rows", "planned", "written", "rejected", "dead", "removed", "passed"):
         setattr(counts, name, getattr(counts, name) + getattr(commit, name))
     counts.bytes += sum(file.bytes for file in commit.files)
+    for file in parts_of(output, commit):
+        if split := layout.split_of(file.path):
+            counts.splits[split] = counts.splits.get(split, 0) + file.rows
     for sums, more in (
         (counts.dead_by_kind, commit.dead_by_kind),
         (counts.rejected_by, commit.rejected_by),

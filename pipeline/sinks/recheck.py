@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import tarfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -134,28 +134,34 @@ def _commit(output: Output, commit: Commit, before: Reasons, after: Reasons, now
 
 def _files(attempt: Files, commit: Commit, before: Reasons, after: Reasons) -> Iterator[PartFile]:
     """The next generation's: what no edit comes into or leaves stays as it is."""
+    splits = _splits(attempt.output, commit)
     stay = [name for name, reason in after.items() if reason is None]
     moves = {name for name, reason in before.items() if reason is None} != set(stay)
     for file in commit.files:
         if file.kind == "dead" or (file.kind != "rejected" and not moves):
             yield file
     schema = schema_of(attempt.output, commit)
-    write = {
-        "edits": partial(_write_edits, attempt.output, commit, after, schema),
-        "webdataset": partial(_write_tar, attempt.output, commit, after, schema),
-    }
-    kinds = [k for f, k in (("parquet", "edits"), ("webdataset", "webdataset"))
-             if f in attempt.output.formats and moves and stay]  # fmt: skip
-    yield from (attempt.stream(kind, write[kind], len(stay)) for kind in kinds)
+    for split in attempt.output.splits or [""]:
+        mine = [name for name in stay if splits.get(name, "") == split]
+        for form, kind, write in _FORMS if moves and mine else ():
+            if form in attempt.output.formats:
+                writes = partial(write, attempt.output, commit, frozenset(mine), schema)
+                yield attempt.stream(kind, writes, len(mine), split)
     if len(stay) < len(after):
         outside = partial(_write_rejected, attempt.output, commit, after, schema)
         yield attempt.stream("rejected", outside, len(after) - len(stay))
 
 
+def _splits(output: Output, commit: Commit) -> dict[str, str]:
+    """Id → split, of each edit that is of one."""
+    named = values(output, commit, ["split"]) if output.splits else ()
+    return {row["id"]: row["split"] for row in named if row.get("split")}
+
+
 def _write_edits(
-    output: Output, commit: Commit, after: Reasons, schema: pa.Schema, sink: BinaryIO
+    output: Output, commit: Commit, mine: Collection[str], schema: pa.Schema, sink: BinaryIO
 ) -> None:
-    rows = (row.read() for row in made(output, commit, schema) if after[row.id] is None)
+    rows = (row.read() for row in made(output, commit, schema) if row.id in mine)
     parquet.write_rows(rows, schema, sink)
 
 
@@ -172,7 +178,7 @@ def _write_rejected(
 
 
 def _write_tar(
-    output: Output, commit: Commit, after: Reasons, schema: pa.Schema, sink: BinaryIO
+    output: Output, commit: Commit, mine: Collection[str], schema: pa.Schema, sink: BinaryIO
 ) -> None:
     with ExitStack() as opened:
         files = [
@@ -180,8 +186,12 @@ def _write_tar(
             for file in commit.files_of("webdataset")
         ]
         old = webdataset.index(opened.enter_context(tarfile.open(fileobj=f)) for f in files)
-        stay = ((row.id, row.read) for row in made(output, commit, schema) if after[row.id] is None)
+        stay = ((row.id, row.read) for row in made(output, commit, schema) if row.id in mine)
         webdataset.write_rows(stay, old, output, sink)
+
+
+_FORMS = (("parquet", "edits", _write_edits), ("webdataset", "webdataset", _write_tar))
+"""Of `output.formats`, the kind of its parts, and what writes one."""
 
 
 def lines(moved: Moved, keep: str, dry: bool) -> Iterator[str]:

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.rows import ERROR, INPUT_MASKS
+from pipeline.sinks.inputs import changed, meanings
 from pipeline.sinks.output import Output
 from pipeline.sinks.parquet import PICTURES
 from pipeline.sinks.pictures import told
@@ -69,7 +70,8 @@ def write_rows(
                     tar.addfile(member, file.extractfile(member))
                 continue
             table = read()
-            kept = [n for n in table.column_names if n not in PICTURES and n not in _NOT_SAID]
+            left = {*PICTURES, *_NOT_SAID, *meanings(output.columns)}
+            kept = [n for n in table.column_names if n not in left]
             row = _typed(table.select(kept).to_batches()[0])
             same = {said: row.pop(said) for said in _SAID}
             views = {of: _view(table, name) for name, of in PICTURES.items()}
@@ -180,7 +182,10 @@ def _members(
     values = {name: value for name, value in row.items() if name not in ("id", "target_prompt")}
     formats = {"source_format": told(source) if source.size else ""}
     formats |= {"edited_format": told(edited)}
-    said = json.dumps({**values, **formats, **same}, ensure_ascii=False, separators=(",", ":"))
+    labels = changed(row, output)
+    said = json.dumps(
+        {**values, **labels, **formats, **same}, ensure_ascii=False, separators=(",", ":")
+    )
     yield JSON, pa.py_buffer(said.encode())
     yield TEXT, pa.py_buffer(row["target_prompt"].encode())
     yield output.ending, edited

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import storage
-from pipeline.sinks import dead, parquet, webdataset
+from pipeline.sinks import dead, layout, parquet, webdataset
 from pipeline.sinks.commits import Commit, PartFile
 from pipeline.sinks.files import Files
 from pipeline.sinks.output import Output
@@ -66,7 +66,8 @@ def _kept(
     if rows == file.rows:
         yield file
     elif rows:
-        yield attempt.apart().put(file.kind, left, rows)  # a chunk may have several of a kind
+        # A chunk may have several of a kind.
+        yield attempt.apart().put(file.kind, left, rows, layout.split_of(file.path))
 
 
 def _rejected(output: Output, files: Sequence[PartFile]) -> dict[str, Any]:

@@ -87,6 +87,21 @@ class Parquet:
         for number, row in enumerate(_values.rows(wanted)):
             yield list(_captioned(row, number, self.config, 1.0))
 
+    def types(self, shard: Shard) -> pa.Schema | None:
+        """The columns that members have, by type; None where the shard cannot be read."""
+        partition = _partition(shard.path)
+        try:
+            with ShardFile(self.config, shard.url, shard.pin) as file:
+                schema = pq.read_schema(file)
+        except StorageFailed:
+            raise
+        except (RowError, pa.ArrowException, OSError, ValueError):
+            return None
+        fields = [pa.field(name, pa.string()) for name in partition if name not in schema.names]
+        fields += [f for f in schema if not _has_binary(f.type) and f.name not in partition]
+        names = _values.apart([f.name for f in fields])
+        return pa.schema([f.with_name(_text.clean(n)) for f, n in zip(fields, names, strict=True)])
+
     def _members(self, shard: Shard) -> Iterator[Member]:
         number = 0
         try:

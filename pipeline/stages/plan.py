@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.config import RunConfig
+from pipeline.config import Label, RunConfig
 from pipeline.errors import RowError
-from pipeline.prompts._rule import Rule
+from pipeline.labels import differs
+from pipeline.prompts._rule import PlannedEdit, Rule
 from pipeline.rows import INPUT_MASKS, PLAN_SCHEMA, conform, drawn
 from pipeline.section import build
 from pipeline.stages.guard import as_row_error
@@ -28,11 +29,12 @@ class Plan:
 
     def __init__(self, config: RunConfig) -> None:
         self._rule: Rule = build(config.prompts)
+        self._labels = config.labels
 
     def __call__(self, table: pa.Table) -> pa.Table:
         given = drawn(table)
         rows = [
-            _planned(row, self._rule, given.get(row["ordinal"]))
+            _planned(row, self._rule, self._labels, given.get(row["ordinal"]))
             for row in table.drop_columns(PICTURES).to_pylist()
         ]
         kept = table.drop_columns([name for name in FILLED if name in table.column_names])
@@ -42,13 +44,14 @@ class Plan:
         return conform(kept, PLAN_SCHEMA)
 
 
-def _planned(row: Row, rule: Any, given: Sequence[Any] | None) -> Row:
+def _planned(row: Row, rule: Any, labels: Mapping[str, Label], given: Sequence[Any] | None) -> Row:
     if row["error_kind"] is not None:
         return {**row, "edits": [], "planned": 1}
     try:
         read = row["caption"], json.loads(row["columns"] or "{}")
         edits = rule.plan(*read, given) if given else rule.plan(*read)
         _check_unique([edit.name for edit in edits])
+        _check_labels(labels, read[1], edits)
     except Exception as error:
         return {**row, "edits": [], "planned": 1, **failed("plan", as_row_error(error))}
     return {**row, "edits": [asdict(edit) for edit in edits], "planned": len(edits)}
@@ -57,6 +60,13 @@ def _planned(row: Row, rule: Any, given: Sequence[Any] | None) -> Row:
 def _check_unique(names: list[str]) -> None:
     if len(set(names)) < len(names):
         raise RowError("repeated_edit", f"two edits of one image share a name: {sorted(names)}")
+
+
+def _check_labels(labels: Mapping[str, Label], columns: Row, edits: Sequence[PlannedEdit]) -> None:
+    for name, label in labels.items():
+        for edit in edits:
+            if said := differs(name, label, columns.get(name), vars(edit)):
+                raise RowError("label_differs", said)
 
 
 def failed(stage: str, error: RowError) -> Row:

@@ -629,41 +629,46 @@ def rgb() -> Image.Image:
 
 
 PARQUETS: list[tuple[str, str, Callable[[], bytes], tuple[str, ...]]] = [
-    ("date-early", "a date before year 1", column(d=cast(-800_000, pa.date32())), ("edited",)),
+    ("date-early", "a date before year 1", column(early=cast(-800_000, pa.date32())), ("edited",)),
     ("date-late", "a date beyond 9999", column(d=cast(10_000_000, pa.date32())), ("edited",)),
     (
         "time-late",
         "a timestamp beyond 9999",
-        column(t=cast(10**15, pa.timestamp("ms"))),
+        column(late=cast(10**15, pa.timestamp("ms"))),
         ("edited",),
     ),
     (
         "time-ns",
         "a timestamp of nanoseconds",
-        column(t=cast(1_700_000_000_123_456_789, pa.timestamp("ns"))),
+        column(ns=cast(1_700_000_000_123_456_789, pa.timestamp("ns"))),
         ("edited",),
     ),
     (
         "time-zone",
         "a time zone that nobody knows",
-        column(t=cast(1_700_000_000, pa.timestamp("us", tz="Mars/Olympus"))),
+        column(zone=cast(1_700_000_000, pa.timestamp("us", tz="Mars/Olympus"))),
         ("edited",),
     ),
-    ("duration", "a duration of 10¹¹ years", column(d=cast(2**62, pa.duration("ms"))), ("edited",)),
-    ("decimal", "a decimal of 70 digits", column(n=[Decimal("1" * 70)]), ("edited",)),
+    (
+        "duration",
+        "a duration of 10¹¹ years",
+        column(long=cast(2**62, pa.duration("ms"))),
+        ("edited",),
+    ),
+    ("decimal", "a decimal of 70 digits", column(digits=[Decimal("1" * 70)]), ("edited",)),
     (
         "uint64",
         "the largest unsigned integer",
-        column(n=pa.array([2**64 - 1], pa.uint64())),
+        column(large=pa.array([2**64 - 1], pa.uint64())),
         ("edited",),
     ),
-    ("float16", "half floats", column(n=pa.array([np.float16(1.5)])), ("edited",)),
+    ("float16", "half floats", column(half=pa.array([np.float16(1.5)])), ("edited",)),
     (
         "map",
         "a map, a struct of null, a list of lists",
         column(
             m=pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int32())),
-            s=pa.array([{"a": None}]),
+            none=pa.array([{"a": None}]),
             x=[[[1], None]],
         ),
         ("edited",),
@@ -674,7 +679,7 @@ PARQUETS: list[tuple[str, str, Callable[[], bytes], tuple[str, ...]]] = [
         column(s=pa.StructArray.from_arrays([cast(-800_000, pa.date32())], ["d"])),
         ("edited",),
     ),
-    ("no-utf8", "another column that is not UTF-8", column(s=no_utf8()), ("edited",)),
+    ("no-utf8", "another column that is not UTF-8", column(latin=no_utf8()), ("edited",)),
     (
         "no-utf8-caption",
         "a caption that is not UTF-8",
@@ -688,7 +693,7 @@ PARQUETS: list[tuple[str, str, Callable[[], bytes], tuple[str, ...]]] = [
             u=pa.ExtensionArray.from_storage(
                 pa.uuid(), pa.array([uuid.UUID(int=7).bytes], pa.binary(16))
             ),
-            t=pa.FixedShapeTensorArray.from_numpy_ndarray(np.ones((1, 2, 2))),
+            tensor=pa.FixedShapeTensorArray.from_numpy_ndarray(np.ones((1, 2, 2))),
         ),
         ("edited",),
     ),

@@ -82,7 +82,7 @@ def test_files(one: Made) -> None:
     told_of = {path for pattern in patterns for path in one.path.glob(pattern)}
     assert there <= told_of
     by_runs = ("leases/*.json", "attempts/*/*.json", "unpublished", "lists/*.arrow", "runs/*.json")
-    by_runs += ("bounds/*.json",)
+    by_runs += ("bounds/*.json", "columns.arrow")
     unmade = {"report.html", *(f"_state/{name}" for name in by_runs)}
     assert all(list(one.path.glob(pattern)) for pattern in patterns if pattern not in unmade)
 
