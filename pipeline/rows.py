@@ -75,6 +75,7 @@ EDIT_TYPE = pa.struct(
         pa.field("encoding_ratio", pa.float64()),  # null: the config's
         pa.field("guidance_scale", pa.float64()),  # null: the config's
         pa.field("colour", pa.string()),  # #rrggbb, the exact colour asked for; null: none
+        pa.field("mask_prompt", pa.string()),  # its contrast makes the mask; null: the target's
         *CHANGE,
     ]
 )
@@ -93,6 +94,7 @@ RESULT = pa.schema(
         pa.field("edit", pa.string()),  # name of the edit; null: the whole row failed or passed
         pa.field("source_prompt", pa.string()),
         pa.field("target_prompt", pa.string()),
+        pa.field("mask_prompt", pa.string()),
         *CHANGE,
         pa.field("mask_strength", pa.float64()),
         pa.field("encoding_ratio", pa.float64()),

@@ -102,13 +102,17 @@ def diffedit(
 
 def _prompts(targets: Sequence[Target]) -> list[str]:
     """Each text once, "" of the inversion too."""
-    texts = [text for target in targets for text in (target.source_prompt, target.target_prompt)]
+    texts = [
+        text
+        for target in targets
+        for text in (target.source_prompt, target.target_prompt, target.contrast_prompt)
+    ]
     return list(dict.fromkeys(["", *texts]))
 
 
 def _contrast(target: Target, steps: int) -> Contrast:
     at = level(steps, target.mask_strength)
-    return Contrast(target.image, at, target.source_prompt, target.target_prompt)
+    return Contrast(target.image, at, target.source_prompt, target.contrast_prompt)
 
 
 def _decoded(

@@ -50,6 +50,14 @@ class Target:
     encoding_ratio: float = 0.7
     guidance_scale: float = 7.5
     denoise: bool = True  # False: only its mask is wanted
+    mask_prompt: str | None = (
+        None  # in place of the target's for its mask, so that several share one
+    )
+
+    @property
+    def contrast_prompt(self) -> str:
+        """The text that its mask is made with."""
+        return self.target_prompt if self.mask_prompt is None else self.mask_prompt
 
     def start(self, settings: Settings) -> int:
         """The level that its image is inverted to, and that it is denoised from."""
@@ -78,6 +86,7 @@ class Target:
             _or(planned["guidance_scale"], edit.guidance_scale),
             # An exact colour is laid on the photo itself: of the model it needs the mask alone.
             planned.get("colour") is None or edit.paste_back != "recolor",
+            planned.get("mask_prompt"),
         )
 
 
@@ -103,7 +112,7 @@ def expected_evaluations(
     for target in targets:
         strength = level(settings.steps, target.mask_strength)
         if target.image not in given:
-            for prompt in (target.source_prompt, target.target_prompt):
+            for prompt in (target.source_prompt, target.contrast_prompt):
                 contrasted.add((target.image, strength, prompt))
         if not target.denoise:
             continue

@@ -17,6 +17,7 @@ class PlannedEdit:
     mask_strength: float | None = None
     encoding_ratio: float | None = None
     guidance_scale: float | None = None
+    mask_prompt: str | None = None  # whose contrast makes the mask; None: the target's
     colour: str | None = None  # `#rrggbb`: the exact colour that the edited thing gets
     instruction: str | None = None  # "make the mug red"; None: the rule knows no sentence for it
     inverse_instruction: str | None = None  # what asks for the source again

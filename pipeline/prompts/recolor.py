@@ -46,6 +46,11 @@ class Config(Section):
         description="Column that names the product. All its photos get the same colours: a word "
         "without a hex means the colour that CSS calls so. Unset: each photo's own edit says.",
     )
+    one_mask: bool = Field(
+        False,
+        description="One mask for all colours of a photo, made with the first of them: the same "
+        "outline in each, for fewer evaluations.",
+    )
     on_missing: Literal["dead", "pass"] = Field(
         "dead", description="No colour word (or no such noun): dead letter, or nothing to do."
     )
@@ -97,11 +102,16 @@ class RecolorRule:
         asked = self._targets(columns)
         known = [*(colour.name for colour in asked), *([product.colour] if product.colour else ())]
         try:
-            return _edits(Title(text, known), product, asked)
+            return self._shared(_edits(Title(text, known), product, asked))
         except RowError as error:
             if self.config.on_missing == "pass" and error.kind in ("no_colour", "no_object"):
                 return []
             raise
+
+    def _shared(self, edits: list[PlannedEdit]) -> list[PlannedEdit]:
+        if not self.config.one_mask:
+            return edits
+        return [replace(edit, mask_prompt=edits[0].target_prompt) for edit in edits]
 
     def _targets(self, columns: Mapping[str, Any]) -> list[Target]:
         asked = targets(self.config.colours, columns)

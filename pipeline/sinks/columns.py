@@ -18,6 +18,7 @@ MEANINGS = {
     "edit": "name of the edit; an image has one or more",
     "source_prompt": "text that describes the source",
     "target_prompt": "text that describes the edit",
+    "mask_prompt": "text whose contrast with the source's made the mask; null: the target's",
     "instruction": "sentence that asks for the edit; null: the rule has none",
     "inverse_instruction": "sentence that asks for the source again",
     "edit_type": "what was changed: colour, material, object …; null where the rule does not say",

@@ -215,6 +215,7 @@ class Edit:
                     "empty_mask", "nothing to edit was found, and mask.on_empty is dead"
                 )
             return {
+                "mask_prompt": target.mask_prompt,
                 "mask_strength": target.mask_strength,
                 "encoding_ratio": target.encoding_ratio if target.denoise else None,
                 "guidance_scale": target.guidance_scale if target.denoise else None,

@@ -105,6 +105,24 @@ def test_targets_of_one_image_share_their_work(model: StableDiffusion, pictures:
     assert shared.cost.evaluations < sum(expected_evaluations([t], SETTINGS) for t in targets)
 
 
+def test_one_mask_for_all_targets_is_the_firsts_and_costs_once(
+    model: StableDiffusion, pictures: Tensor
+) -> None:
+    colours = ["blue", "green", "white"]
+    alone = [Target(0, "a red mug", f"a {colour} mug", denoise=False) for colour in colours]
+    shared = [replace(target, mask_prompt=alone[0].target_prompt) for target in alone]
+    first = diffedit(model, pictures[:1], alone[:1], SEEDS[:1], SETTINGS)
+    together = diffedit(model, pictures[:1], shared, SEEDS[:1], SETTINGS)
+    for edited in together.edits:
+        _same(edited, first.edits[0])
+    assert together.cost.evaluations == first.cost.evaluations == 2 * SETTINGS.noise_maps
+    assert expected_evaluations(shared, SETTINGS) == 2 * SETTINGS.noise_maps
+    denoised = diffedit(
+        model, pictures[:1], [replace(shared[2], denoise=True)], SEEDS[:1], SETTINGS
+    )
+    assert torch.equal(denoised.edits[0].mask, first.edits[0].mask)
+
+
 def test_an_empty_mask_returns_the_input_and_costs_no_denoising(
     model: StableDiffusion, pictures: Tensor
 ) -> None:

@@ -62,6 +62,12 @@ def test_with_a_noun_its_own_colour_is_changed_or_put_before_it(caption: str, ta
     assert one(caption, object=["mug", "t-shirt"]) == target
 
 
+def test_one_mask_is_made_with_the_first_colour() -> None:
+    edits = plan("a red mug", colours=["red", "blue", "green"], one_mask=True)
+    assert [edit.mask_prompt for edit in edits] == ["a blue mug"] * 2
+    assert plan("a red mug", colours=["blue"])[0].mask_prompt is None
+
+
 def test_grey_is_gray() -> None:
     assert plan("a gray mug", colours=["grey"]) == []
 
