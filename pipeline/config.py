@@ -34,6 +34,7 @@ from pipeline import presets
 from pipeline.errors import UsageError
 from pipeline.section import Section
 from pipeline.storage import Storage
+from pipeline.variants import Variants
 
 
 def variants(package: str) -> dict[str, Any]:
@@ -180,6 +181,9 @@ class Edit(Section):
         "feather",
         description="none: the decoded picture; feather: composited on the original pixels; "
         "recolor: the original with the product's one colour changed for the edit's.",
+    )
+    variants: Variants | None = Field(
+        None, description="Several tries at each edit, of which the best by a score are kept."
     )
     feather: float = Field(0.02, ge=0, le=0.5, description="Feather, share of the short side.")
 
@@ -404,6 +408,21 @@ class RunConfig(Section):
             raise ValueError("edit.paste_back: exact colours (a hex) need recolor")
         return self
 
+    @model_validator(mode="after")
+    def _tries(self) -> RunConfig:
+        variants = self.edit.variants
+        if variants is None:
+            return self
+        if variants.by not in self.check.scores:
+            there = ", ".join(self.check.scores)
+            raise ValueError(f"edit.variants.by: {variants.by} is none of check.scores: {there}")
+        if getattr(self.prompts, "exact", False) and not variants.varies_masks():
+            raise ValueError(
+                "edit.variants: of an exact colour the mask alone is the model's: draw noise, "
+                "mask_strength, mask_threshold or mask_dilate"
+            )
+        return self
+
     def result_settings(self) -> dict[str, Any]:
         """What decides the rows that are written: all but places, access and how it is run."""
         settings = self.model_dump(mode="json")
@@ -415,6 +434,8 @@ class RunConfig(Section):
         for key in ("mask", "protect"):
             if settings["input"].get(key) is None:  # as before there was such a key
                 settings["input"].pop(key, None)
+        if settings["edit"]["variants"] is None:  # as before there was such a key
+            settings["edit"].pop("variants")
         settings["check"]["models"] = self.check.places()
         for key in ("preset", "models"):
             if not settings["check"][key]:  # as before there was such a key

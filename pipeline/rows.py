@@ -77,6 +77,7 @@ EDIT_TYPE = pa.struct(
         pa.field("colour", pa.string()),  # #rrggbb, the exact colour asked for; null: none
         pa.field("mask_prompt", pa.string()),  # its contrast makes the mask; null: the target's
         *CHANGE,
+        pa.field("rank", pa.int32()),  # 1: the best of several tries; null: there are no tries
     ]
 )
 
@@ -100,6 +101,11 @@ RESULT = pa.schema(
         pa.field("encoding_ratio", pa.float64()),
         pa.field("guidance_scale", pa.float64()),
         pa.field("seed", pa.int64()),  # of the row's noise maps; below 2**53
+        pa.field("rank", pa.int32()),  # 1: the best of several tries; null: there were no tries
+        pa.field("variant", pa.int32()),  # which try, from 0
+        pa.field("tries", pa.int32()),  # how many there were at this edit
+        pa.field("mask_threshold", pa.float64()),  # as drawn for this try; null: the config's
+        pa.field("mask_dilate", pa.int32()),  # as drawn for this try; null: the config's
         pa.field("edited", pa.binary()),  # encoded, output.image_format, the source's own size
         pa.field("encoding", pa.string()),  # lossless | copied | fresh: why (see images.encode)
         pa.field("mask", pa.binary()),  # PNG, mode L, 255 where `edited` may differ; source's size

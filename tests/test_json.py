@@ -62,7 +62,7 @@ RUN = schema(
 )
 PLAN = schema(
     **dict.fromkeys(("shards", "shards_done", "bytes", "rows", "edits"), INTEGER),
-    **dict.fromkeys(("passed", "dead", "evaluations"), INTEGER),
+    **dict.fromkeys(("tries", "passed", "dead", "evaluations"), INTEGER),
     exact={"type": "boolean"},
     written=INTEGER,
     model_seconds={"type": ["number", "null"]},

@@ -13,7 +13,7 @@ from pipeline.demo.evaluate import KINDS, Case, Setup, cases, edit_cases
 from pipeline.demo.photos import HELD_OUT
 from pipeline.demo.scenes import COLOURS, OBJECTS, PLACES
 from pipeline.demo.scores import Picture, psnr
-from pipeline.diffusion.noise import row_seed
+from pipeline.diffusion.seeds import row_seed
 from pipeline.metrics import model_verdict
 from pipeline.metrics._shown import Shown
 from pipeline.models.stable_diffusion import Config

@@ -27,7 +27,7 @@ from pipeline.demo.scores import (
     seen_colour,
 )
 from pipeline.diffusion.diffedit import diffedit
-from pipeline.diffusion.noise import row_seed
+from pipeline.diffusion.seeds import row_seed
 from pipeline.diffusion.settings import Settings, Target
 from pipeline.images.bucket import to_model
 from pipeline.images.paste import paste_back

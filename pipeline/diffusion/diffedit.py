@@ -23,7 +23,7 @@ from pipeline.diffusion.edit import Decoding, edit
 from pipeline.diffusion.invert import invert
 from pipeline.diffusion.mask import Contrast, heat_maps, normalized
 from pipeline.diffusion.noise import noise_maps
-from pipeline.diffusion.region import Prior, Tidy, regions
+from pipeline.diffusion.region import Cut, Prior, Tidy, regions
 from pipeline.diffusion.schedule import Schedule
 from pipeline.diffusion.settings import Settings, Target, level
 from pipeline.errors import RowError
@@ -64,11 +64,11 @@ def diffedit(
 ) -> DiffEditResult:
     """Edits a batch: images float32 RGB in [-1, 1], sides multiples of the latent's; one seed each.
 
-    A target's result depends on its image, its seed, its texts and numbers and the settings alone,
-    but for rounding. Where the mask is empty there is nothing to edit, and where it is full nothing
-    was found: neither is denoised, unless the picture's prior (one each, or none) gave that mask.
-    Nor is a target that wants its mask alone. A mask that is given costs no evaluations, and its
-    target's heat is 0. `tidy`: see `regions`.
+    A target's result depends on its image, its seed (the image's, where it has none), its texts and
+    numbers and the settings alone, but for rounding. Where the mask is empty there is nothing to
+    edit, and where it is full nothing was found: neither is denoised, unless the picture's prior
+    (one each, or none) gave that mask. Nor is a target that wants its mask alone. A mask that is
+    given costs no evaluations, and its target's heat is 0. `tidy`: see `regions`.
     A target whose numbers stop being finite has its error set; the others are not touched by it.
     """
     if not targets:
@@ -78,17 +78,20 @@ def diffedit(
     shape = tuple(x0_ICHW.shape[1:])
     schedule = Schedule.of(denoiser, settings.steps, (shape[1], shape[2]))
     denoiser.text(_prompts(targets))  # all at once, and kept
-    noise_INCHW = torch.stack([noise_maps(seed, settings.noise_maps, shape) for seed in seeds])
     images_T = [target.image for target in targets]
     priors = [prior.to(denoiser.device) for prior in priors] or [Prior()] * len(image_I3HW)
     asked = [t for t, image in enumerate(images_T) if not priors[image].replaces]
     map_Thw = x0_ICHW.new_zeros(len(targets), *shape[1:])
     if asked:
-        contrasts = [_contrast(targets[t], settings.steps) for t in asked]
-        noise_INCHW = noise_INCHW.to(denoiser.device)
-        map_Thw[asked] = heat_maps(denoiser, schedule, x0_ICHW, noise_INCHW, contrasts, cost)
+        seeds_T = [seeds[t.image] if t.seed is None else t.seed for t in targets]
+        sets = {seed: s for s, seed in enumerate(dict.fromkeys(seeds_T[t] for t in asked))}
+        noise_SNCHW = torch.stack([noise_maps(s, settings.noise_maps, shape) for s in sets])
+        noise_SNCHW = noise_SNCHW.to(denoiser.device)
+        contrasts = [_contrast(targets[t], settings.steps, sets[seeds_T[t]]) for t in asked]
+        map_Thw[asked] = heat_maps(denoiser, schedule, x0_ICHW, noise_SNCHW, contrasts, cost)
     pictures_I3HW = image_I3HW.to(denoiser.device)
-    mask_Thw, outline = regions(map_Thw, pictures_I3HW, images_T, settings, priors, tidy)
+    cuts = [_cut(target, settings) for target in targets]
+    mask_Thw, outline = regions(map_Thw, pictures_I3HW, images_T, settings, priors, tidy, cuts)
     # A NaN is above no threshold, so a target with NaN in its map is not alive either.
     some, full = mask_Thw.flatten(1).any(1).tolist(), mask_Thw.flatten(1).all(1).tolist()
     found = [some[t] and not (full[t] and t in asked) for t in range(len(targets))]
@@ -110,9 +113,16 @@ def _prompts(targets: Sequence[Target]) -> list[str]:
     return list(dict.fromkeys(["", *texts]))
 
 
-def _contrast(target: Target, steps: int) -> Contrast:
+def _contrast(target: Target, steps: int, noise: int) -> Contrast:
     at = level(steps, target.mask_strength)
-    return Contrast(target.image, at, target.source_prompt, target.contrast_prompt)
+    return Contrast(target.image, at, target.source_prompt, target.contrast_prompt, noise)
+
+
+def _cut(target: Target, settings: Settings) -> Cut:
+    return Cut(
+        settings.threshold if target.threshold is None else target.threshold,
+        settings.dilate if target.dilate is None else target.dilate,
+    )
 
 
 def _decoded(

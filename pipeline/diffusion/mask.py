@@ -3,7 +3,7 @@
 DiffEdit step 1 (Couairon et al. 2022, section 3.2). All statistics are of one image and one
 target, so a mask does not depend on what shares its batch.
 
-Shapes: I images, T targets, N noise maps, C H W latent channels and sides.
+Shapes: I images, T targets, S sets of N noise maps, C H W latent channels and sides.
 """
 
 from __future__ import annotations
@@ -27,20 +27,28 @@ class Contrast(NamedTuple):
     level: int
     source_prompt: str
     target_prompt: str
+    noise: int | None = None  # which set of noise maps; None: the one of its image's number
+
+    def asked(self, prompt: str) -> Prediction:
+        """Of the network, under one of its texts."""
+        return Prediction(
+            self.image, self.level, prompt, self.image if self.noise is None else self.noise
+        )
 
 
 class Prediction(NamedTuple):
-    """What is predicted once, on all noise maps of its image, for all masks that need it."""
+    """What is predicted once, on all maps of a set of noise, for all masks that need it."""
 
     image: int
     level: int
     prompt: str
+    noise: int
 
 
 def predictions(contrasts: Sequence[Contrast]) -> list[Prediction]:
     """The predictions that `contrasts` need, each once, those of one image together."""
-    sources = [Prediction(c.image, c.level, c.source_prompt) for c in contrasts]
-    targets = [Prediction(c.image, c.level, c.target_prompt) for c in contrasts]
+    sources = [c.asked(c.source_prompt) for c in contrasts]
+    targets = [c.asked(c.target_prompt) for c in contrasts]
     return sorted(set(sources + targets))
 
 
@@ -48,7 +56,7 @@ def heat_maps(
     denoiser: Denoiser,
     schedule: Schedule,
     x0_ICHW: Tensor,
-    noise_INCHW: Tensor,
+    noise_SNCHW: Tensor,
     contrasts: Sequence[Contrast],
     cost: Cost,
 ) -> Tensor:
@@ -59,10 +67,10 @@ def heat_maps(
     which any threshold in units of the map takes out again.
     """
     needed = predictions(contrasts)
-    eps_PNCHW = _predicted(denoiser, schedule, x0_ICHW, noise_INCHW, needed, cost)
+    eps_PNCHW = _predicted(denoiser, schedule, x0_ICHW, noise_SNCHW, needed, cost)
     place = {prediction: p for p, prediction in enumerate(needed)}
-    source = [place[Prediction(c.image, c.level, c.source_prompt)] for c in contrasts]
-    target = [place[Prediction(c.image, c.level, c.target_prompt)] for c in contrasts]
+    source = [place[c.asked(c.source_prompt)] for c in contrasts]
+    target = [place[c.asked(c.target_prompt)] for c in contrasts]
     # One target at a time: the differences of all would be the largest tensor of the whole run.
     difference = [(eps_PNCHW[t] - eps_PNCHW[s]).abs() for s, t in zip(source, target, strict=True)]
     return torch.stack([d_NCHW.mean([0, 1]) for d_NCHW in difference])
@@ -117,15 +125,15 @@ def _predicted(
     denoiser: Denoiser,
     schedule: Schedule,
     x0_ICHW: Tensor,
-    noise_INCHW: Tensor,
+    noise_SNCHW: Tensor,
     needed: Sequence[Prediction],
     cost: Cost,
 ) -> Tensor:
     """(P, N, C, H, W): every prediction on every noise map, packed into full micro-batches."""
-    maps = noise_INCHW.shape[1]
+    maps = noise_SNCHW.shape[1]
     rows = [(prediction, n) for prediction in needed for n in range(maps)]
     images, levels = [p.image for p, _ in rows], [p.level for p, _ in rows]
-    noise_BCHW = noise_INCHW[images, [n for _, n in rows]]
+    noise_BCHW = noise_SNCHW[[p.noise for p, _ in rows], [n for _, n in rows]]
     x_BCHW = schedule.noised(x0_ICHW[images], noise_BCHW, levels)
     eps_BCHW = predict(denoiser, x_BCHW, schedule.times[levels], [p.prompt for p, _ in rows], cost)
     return eps_BCHW.view(len(needed), maps, *eps_BCHW.shape[1:])

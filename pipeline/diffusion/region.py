@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,13 @@ from pipeline.diffusion.threshold import automatic
 
 Tidy = Callable[[Tensor, Tensor], Tensor]
 """(H, W) outline, ½ where it ends, and its (C, H, W) picture in [-1, 1] → a better outline."""
+
+
+class Cut(NamedTuple):
+    """Where a map is cut, and by how many cells what is above grows."""
+
+    threshold: float | Literal["auto"]
+    dilate: int
 
 
 @dataclass(frozen=True)
@@ -64,16 +72,25 @@ def regions(
     settings: Settings,
     priors: Sequence[Prior],
     tidy: Tidy | None = None,
+    cuts: Sequence[Cut] = (),
 ) -> tuple[Tensor, Tensor]:
     """(T, h, w) bool cells to edit, and the outlines of what is edited, above ½ inside.
 
     Target t is of picture `images[t]`; there is a prior a picture. `tidy` mends an outline that
-    was drawn on the picture, before the prior limits it.
+    was drawn on the picture, before the prior limits it. `cuts`, one a target: where they are not
+    as the settings say.
     """
     size = (map_Thw.shape[1], map_Thw.shape[2])
     weights = [priors[i].weights(size) for i in images]
-    level_Thw, cut = _cut(map_Thw, pictures_I3HW, images, settings, weights)
-    outline = soft(level_Thw, cut, settings.dilate)
+    outline = torch.empty_like(map_Thw)
+    alike: dict[Cut, list[int]] = {}
+    for t in range(len(images)):
+        cut = cuts[t] if cuts else Cut(settings.threshold, settings.dilate)
+        alike.setdefault(cut, []).append(t)
+    for cut, some in alike.items():
+        of = [images[t] for t in some]
+        part = [weights[t] for t in some]
+        outline[some] = _outline(map_Thw[some], pictures_I3HW, of, settings, part, cut)
     if settings.refine:
         outline = refined(outline, pictures_I3HW, images, settings.refine)
     for t, image in enumerate(images):
@@ -86,18 +103,19 @@ def regions(
     return covered(outline, size) if settings.refine else outline > 0.5, outline
 
 
-def _cut(
+def _outline(
     map_Thw: Tensor,
     pictures_I3HW: Tensor,
     images: Sequence[int],
     settings: Settings,
     weights: Sequence[Tensor | None],
-) -> tuple[Tensor, float | Tensor]:
-    """The maps, and what is above it is edited."""
-    if settings.threshold == "auto":
+    cut: Cut,
+) -> Tensor:
+    """(T, h, w) outlines in latent cells, ½ where the maps are cut."""
+    if cut.threshold == "auto":
         cuts_T = automatic(map_Thw, pictures_I3HW, images, settings.refine, weights)
-        return map_Thw, cuts_T[:, None, None]
-    return normalized(map_Thw, settings.clamp, weights), settings.threshold
+        return soft(map_Thw, cuts_T[:, None, None], cut.dilate)
+    return soft(normalized(map_Thw, settings.clamp, weights), cut.threshold, cut.dilate)
 
 
 def _pooled(plane_HW: Tensor, size: tuple[int, int]) -> Tensor:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from pipeline.config import Edit, Invert, Mask
+    from pipeline.variants import Try
 
 Solver = Literal["ddim", "dpm"]
 EDIT_KEYS = {"steps", "solver", "guidance_stop"}
@@ -53,6 +54,9 @@ class Target:
     mask_prompt: str | None = (
         None  # in place of the target's for its mask, so that several share one
     )
+    seed: int | None = None  # of its noise maps; None: its image's
+    threshold: float | Literal["auto"] | None = None  # None: the settings'
+    dilate: int | None = None  # None: the settings'
 
     @property
     def contrast_prompt(self) -> str:
@@ -74,19 +78,31 @@ class Target:
 
     @classmethod
     def of(
-        cls, image: int, planned: Mapping[str, Any], mask: Mask, invert: Invert, edit: Edit
+        cls,
+        image: int,
+        planned: Mapping[str, Any],
+        mask: Mask,
+        invert: Invert,
+        edit: Edit,
+        drawn: Try | None = None,
     ) -> Target:
-        """A planned edit; what it leaves open (None) is as three sections of the config say."""
+        """A planned edit; what it leaves open (None) is as drawn for this try at it, or else as
+        three sections of the config say."""
+
+        def given(name: str, default: float) -> float:
+            return _or(planned[name], _or(getattr(drawn, name, None), default))
+
         return cls(
             image,
             planned["source_prompt"],
             planned["target_prompt"],
-            _or(planned["mask_strength"], mask.strength),
-            _or(planned["encoding_ratio"], invert.encoding_ratio),
-            _or(planned["guidance_scale"], edit.guidance_scale),
+            given("mask_strength", mask.strength),
+            given("encoding_ratio", invert.encoding_ratio),
+            given("guidance_scale", edit.guidance_scale),
             # An exact colour is laid on the photo itself: of the model it needs the mask alone.
             planned.get("colour") is None or edit.paste_back != "recolor",
             planned.get("mask_prompt"),
+            *((drawn.seed, drawn.mask_threshold, drawn.mask_dilate) if drawn else ()),
         )
 
 
@@ -106,14 +122,14 @@ def expected_evaluations(
     `told`: guidance is an input of the network, so that no row is asked twice. `given`: images
     whose mask is given, and so asked of nobody.
     """
-    contrasted: set[tuple[int, int, str]] = set()
+    contrasted: set[tuple[int, int | None, int, str]] = set()
     highest: dict[int, int] = {}
     decoding = 0
     for target in targets:
         strength = level(settings.steps, target.mask_strength)
         if target.image not in given:
             for prompt in (target.source_prompt, target.contrast_prompt):
-                contrasted.add((target.image, strength, prompt))
+                contrasted.add((target.image, target.seed, strength, prompt))
         if not target.denoise:
             continue
         start = target.start(settings)

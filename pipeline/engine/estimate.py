@@ -9,6 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from pipeline.config import RunConfig
+from pipeline.diffusion.seeds import row_seed
 from pipeline.diffusion.settings import Settings, Target, expected_evaluations
 from pipeline.engine.codec import seconds, told, written
 from pipeline.engine.draw import of_members
@@ -24,6 +25,7 @@ from pipeline.sinks import ledger
 from pipeline.sinks.output import open_output, refuse_nested
 from pipeline.sources._chunks import require_columns
 from pipeline.sources._shard import Member, Shard, Source
+from pipeline.variants import Try
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Estimate:
     bytes: int
     rows: int
     edits: int
+    tries: int  # at them, by the model
     passed: int
     dead: int
     evaluations: int
@@ -46,13 +49,14 @@ class Estimate:
     exact: bool
     samples: Sequence[PlannedEdit]
     swaps: Mapping[tuple[str, str, str], float]  # (edit_type, word, target) → edits
+    how_tried: str  # empty: once each
     cpus: str  # what the photos cost a CPU, see `codec`
     passed_over: PassedOver  # files; those inside of shards as far as they were looked at
 
     def numbers(self) -> dict[str, int | float | None]:
         """The figures, for machines."""
-        names = ("shards", "shards_done", "bytes", "rows", "edits", "passed", "dead", "evaluations")
-        more = ("written", "model_seconds", "exact")
+        names = ("shards", "shards_done", "bytes", "rows", "edits", "tries", "passed", "dead")
+        more = ("evaluations", "written", "model_seconds", "exact")
         return {name: getattr(self, name) for name in (*names, *more)}
 
     def targets(self) -> list[tuple[str, str]]:
@@ -83,6 +87,7 @@ class Estimate:
             ("input", f"{self.bytes / 2**20:,.1f} MiB"),
             ("rows", f"{about}{self.rows:,}"),
             ("edits", f"{about}{self.edits:,}"),
+            *([("tries", f"{about}{self.tries:,} ({self.how_tried})")] if self.how_tried else []),
             ("passed (nothing to edit)", f"{about}{self.passed:,}"),
             ("dead letters foreseen", f"{about}{self.dead:,}"),
             ("UNet evaluations", f"{about}{self.evaluations:,} ({per_image:.0f} an image)"),
@@ -111,19 +116,23 @@ def estimate(config: RunConfig) -> Estimate:
     looks, members, rows, scale = looked.looks, looked.members, looked.rows, looked.scale
     plans = looked.plans
     edits = [plan for plan in plans if isinstance(plan, list)]
-    photos = [data for data, _ in looked.photos]
+    photos = [data for data, _ in looked.photos()]
+    variants = config.edit.variants
+    kept, tried = (variants.keep, variants.tries) if variants else (1, 1)
     return Estimate(
         shards=len(left),
         shards_done=len(listing.shards) - len(left),
         bytes=sum(shard.size for shard, _ in left),
         rows=rows,
-        edits=round(scale * sum(map(len, edits))),
+        edits=round(scale * kept * sum(map(len, edits))),
+        tries=round(scale * tried * sum(map(len, edits))),
+        how_tried=f"{tried} an edit, kept {kept} by {variants.by}" if variants else "",
         passed=round(scale * sum(not plan for plan in edits)),
         dead=round(scale * (len(plans) - len(edits))),
         evaluations=(spent := looked.evaluations(config)),
         images=round(scale * len(photos)),
-        decodes=round(scale * sum(_denoised(config, plan) for plan in edits)),
-        written=round(scale * written(looked.photos, config)),
+        decodes=round(scale * tried * sum(_denoised(config, plan) for plan in edits)),
+        written=round(scale * written(looked.photos(kept), config)),
         codec=seconds(photos, config) if photos else 0.0,
         model_seconds=spent / pace if pace else None,
         exact=len(looks) == len(left)
@@ -147,20 +156,24 @@ class Expected(NamedTuple):
 def expected(source: Source, left: Todo, config: RunConfig) -> Expected:
     """Looks at about `looks.SAMPLE` rows of `left`."""
     looked = _looked(source, left, config)
-    bytes_written = round(looked.scale * written(looked.photos, config))
+    kept = config.edit.variants.keep if config.edit.variants else 1
+    bytes_written = round(looked.scale * written(looked.photos(kept), config))
     return Expected(max(1, looked.rows), looked.evaluations(config), bytes_written)
 
 
-def evaluations(config: RunConfig, edits: Sequence[PlannedEdit], has_mask: bool = False) -> int:
-    """Of the network, for one image: mask, one inversion, a decoding and a verdict an edit.
+def evaluations(
+    config: RunConfig, edits: Sequence[PlannedEdit], has_mask: bool = False, seed: int = 0
+) -> int:
+    """Of the network, for one image: mask, one inversion, a decoding and a verdict a try.
 
-    `has_mask`: the image comes with a mask of its own.
+    `has_mask`: the image comes with a mask of its own; `seed` is its noise maps'.
     """
     sections = config.mask, config.invert, config.edit
-    targets = [Target.of(0, vars(edit), *sections) for edit in edits]
+    tries = _tries(config, seed)
+    targets = [Target.of(0, vars(edit), *sections, each) for edit in edits for each in tries]
     told = getattr(config.model, "told", None) or False
     given = [0] if has_mask and config.mask.given == "replace" else []
-    judged = EVALUATIONS * len(edits) if "model_verdict" in config.check.scores else 0
+    judged = EVALUATIONS * len(targets) if "model_verdict" in config.check.scores else 0
     settings = Settings.of(config.mask, config.edit)
     return expected_evaluations(targets, settings, told, given) + judged
 
@@ -168,6 +181,11 @@ def evaluations(config: RunConfig, edits: Sequence[PlannedEdit], has_mask: bool 
 def _denoised(config: RunConfig, edits: Sequence[PlannedEdit]) -> int:
     sections = config.mask, config.invert, config.edit
     return sum(Target.of(0, vars(edit), *sections).denoise for edit in edits)
+
+
+def _tries(config: RunConfig, seed: int) -> Sequence[Try | None]:
+    """At each edit of the image of that seed."""
+    return config.edit.variants.drawn(seed) if config.edit.variants else [None]
 
 
 @dataclass(frozen=True)
@@ -184,21 +202,24 @@ class _Looked:
         """All rows over those looked at."""
         return self.rows / max(1, len(self.members))
 
-    @property
-    def photos(self) -> list[tuple[bytes, int]]:
-        """Those with edits, and how many."""
+    def photos(self, kept: int = 1) -> list[tuple[bytes, int]]:
+        """Those with edits, and how many, where so many tries at each are kept."""
         pairs = zip(self.members, self.plans, strict=True)
-        return [(m.image, len(p)) for m, p in pairs if m.image and isinstance(p, list) and p]
+        return [(m.image, kept * len(p)) for m, p in pairs if m.image and isinstance(p, list) and p]
 
     def evaluations(self, config: RunConfig) -> int:
         """Of all rows."""
-        pairs = zip(self.members, self.plans, strict=True)
+        paths = (path for path, look in self.looks.items() for _ in look.members)
         counts = (
-            evaluations(config, plan, member.mask is not None)
-            for member, plan in pairs
+            evaluations(config, plan, member.mask is not None, _seed(config, path, member))
+            for path, member, plan in zip(paths, self.members, self.plans, strict=True)
             if isinstance(plan, list)
         )
         return round(self.scale * sum(counts))
+
+
+def _seed(config: RunConfig, shard: str, member: Member) -> int:
+    return row_seed(config.run.seed, shard, member.key)
 
 
 def _looked(source: Source, left: Todo, config: RunConfig) -> _Looked:

@@ -90,7 +90,7 @@ def price(estimate: Estimate, config: RunConfig, gpu: str, hourly: float | None)
         gpu=name,
         tflop=tflop,
         hours=seconds / 3600,
-        cpus=math.ceil(estimate.codec * estimate.edits / max(seconds, 1e-9)) if seconds else 0,
+        cpus=math.ceil(estimate.codec * estimate.tries / max(seconds, 1e-9)) if seconds else 0,
         money=None if hourly is None else hourly * seconds / 3600,
         actors=config.run.actors[1],
         work=one,

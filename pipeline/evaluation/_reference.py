@@ -9,7 +9,7 @@ from PIL import Image
 
 from pipeline.config import RunConfig
 from pipeline.demo.reference import Reference
-from pipeline.diffusion.noise import row_seed
+from pipeline.diffusion.seeds import row_seed
 from pipeline.errors import RowError, UsageError
 from pipeline.evaluation._record import Record, seen
 from pipeline.evaluation._score import Track

@@ -85,7 +85,7 @@ def _stem(key: str) -> str:
 
 def _rows(output: Output) -> Iterator[tuple[str, int, Row]]:
     def told(name: str) -> bool:
-        few = ("id", "key", "edit", "columns", "colour", "mask_area")
+        few = ("id", "key", "edit", "rank", "columns", "colour", "mask_area")
         return name in few or name.startswith("score_")
 
     for part in edits.parts(output):

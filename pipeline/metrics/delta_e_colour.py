@@ -5,6 +5,8 @@ from __future__ import annotations
 from pipeline.metrics._colour import to_wanted
 from pipeline.metrics._pair import Pair
 
+LOWER_IS_BETTER = True
+
 
 def score(pair: Pair) -> float | None:
     """CIEDE2000 of the edit's representative colour (see `images.body`) to the one asked for.

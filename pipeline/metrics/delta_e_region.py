@@ -5,6 +5,8 @@ from __future__ import annotations
 from pipeline.metrics._colour import region
 from pipeline.metrics._pair import Pair
 
+LOWER_IS_BETTER = True
+
 
 def score(pair: Pair) -> float | None:
     """Mean CIEDE2000 of the edit inside of its mask to the colour asked for.

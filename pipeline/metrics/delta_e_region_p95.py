@@ -7,6 +7,8 @@ import numpy as np
 from pipeline.metrics._colour import region
 from pipeline.metrics._pair import Pair
 
+LOWER_IS_BETTER = True
+
 
 def score(pair: Pair) -> float | None:
     """95th percentile of CIEDE2000 of the edit inside of its mask to the colour asked for.

@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.metrics._shown import Score, Shown, signed
 
 NETWORK = "lpips"
+LOWER_IS_BETTER = True
 
 
 def scores(edits: Sequence[Shown], lpips: Any) -> list[Score]:

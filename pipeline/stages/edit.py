@@ -18,8 +18,8 @@ from torch import Tensor
 
 from pipeline.config import RunConfig
 from pipeline.diffusion.diffedit import Edited, diffedit
-from pipeline.diffusion.noise import row_seed
 from pipeline.diffusion.region import Prior
+from pipeline.diffusion.seeds import row_seed
 from pipeline.diffusion.settings import Settings, Target
 from pipeline.errors import RowError
 from pipeline.images.bucket import bucket, resized, to_tensor
@@ -35,6 +35,7 @@ from pipeline.metrics._pair import Pair
 from pipeline.metrics._shown import Shown
 from pipeline.rows import Spent
 from pipeline.section import build
+from pipeline.stages.choose import Attempt, attempts, kept
 from pipeline.stages.explode import Outcome, Row, exploded
 from pipeline.stages.guard import as_row_error, guarded
 from pipeline.stages.judge import Judges
@@ -59,10 +60,11 @@ PIXELS_A_THREAD = 16 << 20
 
 @dataclass(frozen=True)
 class Job:
-    """One source image, decoded, with all its planned edits."""
+    """One source image, decoded, with all its planned edits and the tries at them."""
 
     index: int  # of its row in the table
     edits: Sequence[Row]
+    tries: Sequence[Attempt]
     data: bytes  # of the source's file
     masks: Masks
     pixels: int
@@ -150,7 +152,8 @@ class Edit:
             return as_row_error(error)
         seed = row_seed(self._config.run.seed, row["shard"], row["key"])
         kept = picture if count <= KEPT_PIXELS else None
-        return Job(index, row["edits"], row["image"], masks, count, kept, seen, prior, seed)
+        tries = attempts(self._config.edit.variants, row["edits"], seed)
+        return Job(index, row["edits"], tries, row["image"], masks, count, kept, seen, prior, seed)
 
     def _given(self, masks: Masks, picture: Picture) -> Given:
         instead = self._config.mask.given == "replace"
@@ -159,11 +162,13 @@ class Edit:
     def _edit(
         self, jobs: Sequence[Job], pool: ThreadPoolExecutor, spent: Spent
     ) -> list[list[Outcome]]:
-        """The outcomes of each job of one bucket, a list in the order of its edits."""
+        """The outcomes of each job of one bucket, a list in the order of its planned edits."""
         images = torch.stack([to_tensor(job.seen) for job in jobs])
         sections = self._config.mask, self._config.invert, self._config.edit
         targets = [
-            Target.of(i, edit, *sections) for i, job in enumerate(jobs) for edit in job.edits
+            Target.of(i, attempt.planned, *sections, attempt.drawn)
+            for i, job in enumerate(jobs)
+            for attempt in job.tries
         ]
         seeds = [job.seed for job in jobs]
         priors = [job.prior for job in jobs]
@@ -185,7 +190,12 @@ class Edit:
             with self._turn.taken(spent):
                 judged = (row for rows in outcomes for row in rows if isinstance(row, dict))
                 spent.evaluations += self._judges(judged)
-        return outcomes
+        return [self._kept(*one) for one in zip(jobs, outcomes, strict=True)]
+
+    def _kept(self, job: Job, outcomes: list[Outcome]) -> list[Outcome]:
+        """Of the tries' outcomes those of the planned edits."""
+        variants, keep = self._config.edit.variants, self._config.check.keep
+        return kept(variants, keep, job.edits, job.tries, outcomes) if variants else outcomes
 
     def _finished(
         self, job: Job, seen: Tensor, edits: Sequence[tuple[Target, Edited]]
@@ -195,7 +205,7 @@ class Edit:
             picture = job.kept or decode(job.data, self._config.input.max_pixels)
             given = self._given(job.masks, picture)
             photo = Photo(job, picture, Original(job.data), given, seen)
-            colours = [planned["colour"] for planned in job.edits]
+            colours = [attempt.planned["colour"] for attempt in job.tries]
             return [
                 self._outcome(photo, *edit, colour)
                 for edit, colour in zip(edits, colours, strict=True)
@@ -219,7 +229,7 @@ class Edit:
                 "mask_strength": target.mask_strength,
                 "encoding_ratio": target.encoding_ratio if target.denoise else None,
                 "guidance_scale": target.guidance_scale if target.denoise else None,
-                "seed": photo.job.seed,
+                "seed": photo.job.seed if target.seed is None else target.seed,
                 "width": picture.size[0],
                 "height": picture.size[1],
                 "mask_area": np.count_nonzero(mask > 127) / mask.size,
@@ -275,11 +285,11 @@ class Edit:
 
 
 def _by_size(jobs: Sequence[Job], most: Callable[[tuple[int, int]], int]) -> list[list[Job]]:
-    """Jobs of one size together, as many as may be: `most`, and of their edits too."""
+    """Jobs of one size together, as many as may be: `most`, and of the tries at them too."""
     groups: defaultdict[tuple[int, int], list[list[Job]]] = defaultdict(list)
     for job in jobs:
         batches, (width, height) = groups[job.size], job.size
-        edits = len(job.edits) + sum(len(held.edits) for held in batches[-1]) if batches else 0
+        edits = len(job.tries) + sum(len(held.tries) for held in batches[-1]) if batches else 0
         room = batches and edits * EDIT_BYTES * width * height <= EDITED_BYTES
         if room and len(batches[-1]) < most(job.size):
             batches[-1].append(job)

@@ -16,6 +16,7 @@ from pipeline.prompts._rule import PlannedEdit, Rule
 from pipeline.rows import INPUT_MASKS, PLAN_SCHEMA, conform, drawn
 from pipeline.section import build
 from pipeline.stages.guard import as_row_error
+from pipeline.variants import Variants, places
 
 Row = dict[str, Any]
 
@@ -29,12 +30,12 @@ class Plan:
 
     def __init__(self, config: RunConfig) -> None:
         self._rule: Rule = build(config.prompts)
-        self._labels = config.labels
+        self._labels, self._variants = config.labels, config.edit.variants
 
     def __call__(self, table: pa.Table) -> pa.Table:
         given = drawn(table)
         rows = [
-            _planned(row, self._rule, self._labels, given.get(row["ordinal"]))
+            self._planned(row, given.get(row["ordinal"]))
             for row in table.drop_columns(PICTURES).to_pylist()
         ]
         kept = table.drop_columns([name for name in FILLED if name in table.column_names])
@@ -43,18 +44,24 @@ class Plan:
             kept = kept.append_column(name, pa.array(values, PLAN_SCHEMA.field(name).type))
         return conform(kept, PLAN_SCHEMA)
 
+    def _planned(self, row: Row, given: Sequence[Any] | None) -> Row:
+        if row["error_kind"] is not None:
+            return {**row, "edits": [], "planned": 1}
+        try:
+            edits = self._edits(row["caption"], json.loads(row["columns"] or "{}"), given)
+        except Exception as error:
+            return {**row, "edits": [], "planned": 1, **failed("plan", as_row_error(error))}
+        return {**row, "edits": edits, "planned": len(edits)}
 
-def _planned(row: Row, rule: Any, labels: Mapping[str, Label], given: Sequence[Any] | None) -> Row:
-    if row["error_kind"] is not None:
-        return {**row, "edits": [], "planned": 1}
-    try:
-        read = row["caption"], json.loads(row["columns"] or "{}")
-        edits = rule.plan(*read, given) if given else rule.plan(*read)
-        _check_unique([edit.name for edit in edits])
-        _check_labels(labels, read[1], edits)
-    except Exception as error:
-        return {**row, "edits": [], "planned": 1, **failed("plan", as_row_error(error))}
-    return {**row, "edits": [asdict(edit) for edit in edits], "planned": len(edits)}
+    def _edits(
+        self, caption: str | None, columns: Row, given: Sequence[Any] | None
+    ) -> list[dict[str, Any]]:
+        rule: Any = self._rule
+        planned = rule.plan(caption, columns, given) if given else rule.plan(caption, columns)
+        _check_labels(self._labels, columns, planned)
+        edits = places([asdict(edit) for edit in planned], self._variants)
+        _check_unique([edit["name"] for edit in edits])
+        return edits
 
 
 def _check_unique(names: list[str]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from pipeline.diffusion.noise import noise_maps, row_seed
+from pipeline.diffusion.noise import noise_maps
+from pipeline.diffusion.seeds import row_seed
 
 
 def test_seeds_are_pinned() -> None:
