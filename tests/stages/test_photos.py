@@ -96,8 +96,8 @@ def test_a_photo_that_is_not_held_meanwhile_gives_the_same_rows(
 
 def test_photos_edited_together_are_bounded_by_their_edits_too() -> None:
     seen = np.zeros((512, 512, 3), np.uint8)
-    jobs = [SimpleNamespace(size=seen.shape[:2], edits=[{}] * 50, index=i) for i in range(5)]
-    jobs.append(SimpleNamespace(size=(256, 256), edits=[{}] * 999, index=5))
+    jobs = [SimpleNamespace(size=seen.shape[:2], tries=[{}] * 50, index=i) for i in range(5)]
+    jobs.append(SimpleNamespace(size=(256, 256), tries=[{}] * 999, index=5))
     batches = module._by_size(jobs, lambda size: 64)  # type: ignore[arg-type]
     assert [[job.index for job in batch] for batch in batches] == [[0, 1], [2, 3], [4], [5]]
     batches = module._by_size(jobs, lambda size: 1)  # type: ignore[arg-type]
