@@ -16,7 +16,7 @@ from pipeline.prompts._rule import PlannedEdit, Rule
 from pipeline.rows import INPUT_MASKS, PLAN_SCHEMA, conform, drawn
 from pipeline.section import build
 from pipeline.stages.guard import as_row_error
-from pipeline.variants import Variants, places
+from pipeline.variants import places
 
 Row = dict[str, Any]
 
