@@ -116,6 +116,7 @@ RESULT = pa.schema(
         pa.field("mask_from", pa.string()),  # model | input | both: who said where
         pa.field("colour", pa.string()),  # #rrggbb, the exact colour asked for; null: none
         pa.field("reached", pa.string()),  # #rrggbb, the colour of what was recoloured; null: not
+        pa.field("near_duplicate", pa.string()),  # an edit of the image that it nearly equals
         pa.field("model", pa.string()),  # the id or folder that the actor loaded
         pa.field("weights", pa.string()),  # digest of all of its files that decide pictures
     ]

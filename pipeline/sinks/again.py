@@ -36,7 +36,8 @@ def superseding(output: Output, before: Commit, new: Commit) -> Commit:
     places = new.members.keys()
     ordinals = _other(before.ordinals, places, new.ordinals)
     passed = _other(before.passed_ordinals, places, new.passed_ordinals)
-    sums = ("written", "rejected", "dead", "model_seconds", "idle_seconds", "evaluations")
+    seconds = ("model_seconds", "idle_seconds", "evaluations")
+    sums = ("written", "rejected", "dead", "near_duplicates", *seconds)
     more: dict[str, Any] = {name: getattr(left, name) + getattr(new, name) for name in sums}
     return new.model_copy(
         update={

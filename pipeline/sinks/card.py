@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
+from pipeline.config import Bound
+from pipeline.keep import told
 from pipeline.sinks.columns import meaning, type_name
 from pipeline.sinks.features import head
 from pipeline.sinks.inputs import meanings, notes
@@ -31,6 +34,7 @@ class Counts:
     dead: int = 0
     removed: int = 0
     passed: int = 0
+    near_duplicates: int = 0
     bytes: int = 0
     dead_by_kind: dict[str, int] = field(default_factory=dict)
     rejected_by: dict[str, int] = field(default_factory=dict)
@@ -57,10 +61,23 @@ by a model; each says so in its metadata (IPTC digital source type
 | edits rejected by a bound | {counts.rejected:,} |
 | dead letters | {counts.dead:,} |
 | removed since | {counts.removed:,} |
+| edits that nearly equal another of their image | {counts.near_duplicates:,} |
 | images that nothing was planned for | {counts.passed:,} |
 | bytes | {counts.bytes:,} |
 {reasons}
+Two edits of one image nearly equal each other where their thumbnails of 64 pixels differ by at most
+3 of 255 within their masks; the later one's `near_duplicate` names the other. They are counted when
+they are made, rejected ones too.
+
+## What is left of what was planned
+
+{funnel}
+
 Bounds in force: {bounds}.
+{splits}
+## Examples
+
+{examples}
 
 ## Made from
 
@@ -163,8 +180,17 @@ _READERS = {
 }
 
 
-def card(output: Output, counts: Counts, schemas: Mapping[str, pa.Schema], bounds: str) -> str:
-    """The page; `schemas` are those of the files in `edits`, `rejected` and `dead`."""
+def card(
+    output: Output,
+    counts: Counts,
+    schemas: Mapping[str, pa.Schema],
+    keep: Mapping[str, Bound],
+    examples: Sequence[Mapping[str, Any]],
+) -> str:
+    """The page; `schemas` are those of the files in `edits`, `rejected` and `dead`.
+
+    `keep`: the bounds in force; `examples`: a few values of some edits.
+    """
     more = [field for field in schemas["rejected"] if field.name not in schemas["edits"].names]
     chosen = {"input": output.settings["input"]["path"], "prompts": output.settings["prompts"]}
     chosen["model"] = output.settings["model"]
@@ -179,7 +205,11 @@ def card(output: Output, counts: Counts, schemas: Mapping[str, pa.Schema], bound
             if form is None or form in output.formats
         ),
         readers="\n".join(text for form, text in _READERS.items() if form in output.formats),
-        bounds=bounds,
+        funnel=_funnel(counts, keep),
+        bounds=told(keep),
+        splits=_splits(counts, output),
+        examples=_indented("\n".join(json.dumps(e, ensure_ascii=False) for e in examples))
+        or "None.",
         edits=_columns(schemas["edits"], _meanings(output)),
         rejected=_columns(pa.schema(more), {}),
         dead=_columns(schemas["dead"], {}),
@@ -187,6 +217,28 @@ def card(output: Output, counts: Counts, schemas: Mapping[str, pa.Schema], bound
         notes="".join(f"\n- {_said(note)}" for note in notes(output.columns)) + "\n",
         unions=UNIONS,
     )
+
+
+def _funnel(counts: Counts, keep: Mapping[str, Bound]) -> str:
+    """Edits that are left after each step: made, then within each bound, in the bounds' order."""
+    left = counts.written + counts.rejected
+    steps = [("planned", counts.planned), ("edited", left)]
+    for name in [*keep, *(counts.rejected_by.keys() - keep.keys())]:
+        left -= counts.rejected_by.get(name, 0)
+        steps.append((f"within `check.keep.{name}`", left))
+    steps.append(("**kept**", counts.written))
+    shares = ((name, n, 100 * n / max(1, counts.planned)) for name, n in steps)
+    rows = [f"| {name} | {n:,} | {share:.1f} % |" for name, n, share in shares]
+    return "\n".join(["| step | edits | of those planned |", "|---|---:|---:|", *rows])
+
+
+def _splits(counts: Counts, output: Output) -> str:
+    if not output.splits:
+        return ""
+    rows = [f"| `{n}` | {s:g} | {counts.splits.get(n, 0):,} |" for n, s in output.splits.items()]
+    head = ["", "| split | share of the images | edits |", "|---|---:|---:|"]
+    tail = ["", "All edits of one picture are in one split: `group_id` decides."]
+    return "\n".join([*head, *rows, *tail, ""])
 
 
 def _reasons(counts: Counts) -> list[tuple[str, int]]:

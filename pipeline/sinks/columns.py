@@ -40,6 +40,7 @@ MEANINGS = {
     "mask_from": "who said where to edit: model, input (its own mask), or both (what both have)",
     "colour": "#rrggbb, the exact colour that was asked for; null where none was",
     "reached": "#rrggbb, the representative colour of the edited product, where it was recoloured",
+    "near_duplicate": "an earlier edit of the image that it nearly equals; null: none",
     "model": "id or folder of the model",
     "weights": "digest of all in the model's folder that decides its pictures",
     "group_id": "digest of the source's bytes: one a picture, whatever the run and its name",

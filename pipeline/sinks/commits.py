@@ -68,6 +68,7 @@ class Commit(BaseModel):
     dead: int  # edits in `dead/`
     removed_ids: list[str] = []  # edits and dead letters that were taken out, see `remove.py`
     passed: int  # source images that nothing was planned for
+    near_duplicates: int = 0  # of the edits made, those that nearly equal another of their image
     ordinals: list[tuple[int, int]]  # of the source images: first and last of each run
     dead_ordinals: list[tuple[int, int]]  # of those with dead letters
     dead_by_kind: dict[str, int]  # "stage/kind" → dead letters

@@ -151,6 +151,7 @@ def _write_files(
         rejected_by=rejected.by_bound(list(map(bound_of, outside["error_message"].to_pylist()))),
         dead=len(dead_letters),
         passed=len(ended.passed),
+        near_duplicates=sum(len(r) - r["near_duplicate"].null_count for r in (edits, outside)),
         passed_ordinals=runs(sorted(ended.passed["ordinal"].to_pylist())),
         ordinals=runs(ordinals),
         dead_ordinals=runs(dead_ordinals),

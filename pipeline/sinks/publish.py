@@ -14,11 +14,10 @@ import pyarrow.parquet as pq
 
 from pipeline import storage
 from pipeline.errors import RunError
-from pipeline.keep import told
 from pipeline.sinks import bounds, dead, layout, parquet, rejected
 from pipeline.sinks.card import Counts, card
 from pipeline.sinks.commits import Commit, PartFile, read_commits
-from pipeline.sinks.edits import parts_of
+from pipeline.sinks.edits import columns, parts_of
 from pipeline.sinks.output import Output
 
 Tar = tuple[str, int, int]
@@ -29,6 +28,7 @@ _WRITE = {
     "rejected": rejected.write_rejected,
     "dead": dead.write_dead,
 }
+EXAMPLE = ("id", "source_prompt", "target_prompt", "instruction", "edit_type", "mask_area")
 MARK = f"{layout.STATE}/unpublished"
 """There while the card and the index may not say what is committed."""
 
@@ -74,8 +74,10 @@ def publish(output: Output) -> None:
     """
     counts = Counts()
     tars: list[Tar] = []
+    first: PartFile | None = None
     for commit in read_commits(output):
         _count(counts, output, commit)
+        first = min([*filter(None, [first]), *parts_of(output, commit)], key=_path, default=None)
         tars += [_tar(file) for file in commit.files_of("webdataset")]
     files = {kind: BytesIO() for kind in _WRITE}
     for kind, write in _WRITE.items():
@@ -89,13 +91,23 @@ def publish(output: Output) -> None:
                     storage.put(output.fs, path, file.getvalue())
         if "webdataset" in output.formats:
             _index(output, sorted(tars))
-        page = card(output, counts, schemas, told(bounds.in_force(output).keep)).encode()
+        keep = bounds.in_force(output).keep
+        page = card(output, counts, schemas, keep, _examples(output, first)).encode()
         storage.put(output.fs, f"{output.root}/{CARD}", page)
         storage.remove(output.fs, f"{output.root}/{MARK}")
 
 
 def _count(counts: Counts, output: Output, commit: Commit) -> None:
-    for name in ("rows", "planned", "written", "rejected", "dead", "removed", "passed"):
+    for name in (
+        "rows",
+        "planned",
+        "written",
+        "rejected",
+        "dead",
+        "removed",
+        "passed",
+        "near_duplicates",
+    ):
         setattr(counts, name, getattr(counts, name) + getattr(commit, name))
     counts.bytes += sum(file.bytes for file in commit.files)
     for file in parts_of(output, commit):
@@ -107,6 +119,18 @@ def _count(counts: Counts, output: Output, commit: Commit) -> None:
     ):
         for reason, count in more.items():
             sums[reason] = sums.get(reason, 0) + count
+
+
+def _path(file: PartFile) -> str:
+    return file.path
+
+
+def _examples(output: Output, part: PartFile | None) -> list[dict[str, Any]]:
+    """What some edits of a part say, as far as it is said."""
+    if part is None:
+        return []
+    rows = columns(output, part.path, EXAMPLE.__contains__).slice(0, 3).to_pylist()
+    return [{name: row[name] for name in EXAMPLE if row.get(name)} for row in rows]
 
 
 def _tar(file: PartFile) -> Tar:

@@ -46,9 +46,10 @@ def unreadable(output: Output) -> int:
 
 def merged(before: Commit, after: Commit) -> Commit:
     """The chunk's whole state: what `after` made of the dead letters of `before`, and the rest."""
+    seconds = ("model_seconds", "idle_seconds", "evaluations")
     sums = {
         name: getattr(before, name) + getattr(after, name)
-        for name in ("written", "rejected", "model_seconds", "idle_seconds", "evaluations")
+        for name in ("written", "rejected", "near_duplicates", *seconds)
     }
     living = [file for file in before.files if file.kind != "dead"]
     kept = ("rows", "ordinals", "last", "passed_over", "as_of", "members", "bounds")

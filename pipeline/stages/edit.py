@@ -22,6 +22,7 @@ from pipeline.diffusion.region import Prior
 from pipeline.diffusion.seeds import row_seed
 from pipeline.diffusion.settings import Settings, Target
 from pipeline.errors import RowError
+from pipeline.images.alike import thumbnail
 from pipeline.images.bucket import bucket, resized, to_tensor
 from pipeline.images.decode import decode, pixels
 from pipeline.images.encode import FRESH, encode_edited, encode_mask
@@ -36,7 +37,7 @@ from pipeline.metrics._shown import Shown
 from pipeline.rows import Spent
 from pipeline.section import build
 from pipeline.stages.choose import Attempt, attempts, kept
-from pipeline.stages.explode import Outcome, Row, exploded
+from pipeline.stages.explode import Outcome, Row, exploded, with_alike
 from pipeline.stages.guard import as_row_error, guarded
 from pipeline.stages.judge import Judges
 from pipeline.stages.room import Room
@@ -195,7 +196,9 @@ class Edit:
     def _kept(self, job: Job, outcomes: list[Outcome]) -> list[Outcome]:
         """Of the tries' outcomes those of the planned edits."""
         variants, keep = self._config.edit.variants, self._config.check.keep
-        return kept(variants, keep, job.edits, job.tries, outcomes) if variants else outcomes
+        if variants:
+            outcomes = kept(variants, keep, job.edits, job.tries, outcomes)
+        return with_alike(outcomes, [planned["name"] for planned in job.edits])
 
     def _finished(
         self, job: Job, seen: Tensor, edits: Sequence[tuple[Target, Edited]]
@@ -237,6 +240,7 @@ class Edit:
                 "mask_from": photo.given.origin,
                 "model": self._model.name,
                 "weights": self._model.weights,
+                "thumbnail": thumbnail(picture, mask),
                 **self._written(photo, picture, mask, colour),
                 **self._shown(photo, picture, target, edited),
             }

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.errors import RowError
+from pipeline.images.alike import first_alike
 from pipeline.rows import ERROR, conform, result_schema
 from pipeline.stages.plan import failed
 
@@ -44,6 +45,15 @@ def exploded(
             made = _views(values) if field.type == pa.binary() else pa.array(values, field.type)
             exploded = exploded.append_column(field, made)
     return conform(exploded, schema)
+
+
+def with_alike(outcomes: Sequence[Outcome], names: Sequence[str]) -> list[Outcome]:
+    """Those of one image, each with the name of an earlier one that it nearly equals, if any."""
+    rows = [{} if isinstance(outcome, RowError) else outcome for outcome in outcomes]
+    alike = first_alike([row.pop("thumbnail", None) for row in rows])
+    for row, other in zip(rows, alike, strict=True):
+        row["near_duplicate"] = None if other is None else names[other]
+    return list(outcomes)
 
 
 def _views(values: Sequence[bytes | None]) -> pa.ChunkedArray:

@@ -12,7 +12,7 @@ import yaml
 from pipeline.sinks.output import Output
 from pipeline.sinks.part import write_part
 from pipeline.sinks.publish import describe, publish
-from tests.sinks.tables import chunk_table, made, run_config
+from tests.sinks.tables import chunk_table, died, edited, made, run_config, table
 
 HOSTILE = "in/\n---\nconfigs: []\n# <script>alert(1)</script> | {counts.rows} `x` ```\n| a |"
 
@@ -79,3 +79,63 @@ def test_a_place_that_is_no_text_is_written_as_text(tmp_path: Path) -> None:
     publish(output)
     table = pq.read_table(Path(output.root, "edits"), columns=["input"])
     assert set(table["input"].to_pylist()) == {"in\\xff"}
+
+
+def test_the_card_s_funnel_splits_and_examples(tmp_path: Path) -> None:
+    keep = {"mask_area": {"min": 0.1}, "edit_change": {"min": 5}}
+    config = run_config(
+        str(tmp_path / "out"),
+        check={"keep": keep},
+        split={"train": 0.5, "test": 0.5},
+        output={"license": "cc-by-4.0"},
+    )
+    output = made(config)
+    describe(output)
+    bad = {"error_stage": "check", "error_kind": "rejected"}
+    rows = [
+        edited("a", 0, 0, "blue", planned=4, near_duplicate="red", instruction="make it | blue"),
+        {**edited("a", 0, 0, "red", planned=4), **bad, "error_message": "check.keep.mask_area: 0"},
+        {
+            **edited("a", 0, 0, "pink", planned=4),
+            **bad,
+            "error_message": "check.keep.edit_change: 3",
+        },
+        died(edited("a", 0, 0, "grey", planned=4)),
+    ]
+    write_part(output, table(rows))
+    publish(output)
+    page = card(output)
+    for line in (
+        "| planned | 4 | 100.0 % |",
+        "| edited | 3 | 75.0 % |",
+        "| within `check.keep.mask_area` | 2 | 50.0 % |",
+        "| within `check.keep.edit_change` | 1 | 25.0 % |",
+        "| **kept** | 1 | 25.0 % |",
+        "| edits that nearly equal another of their image | 1 |",
+    ):
+        assert line in page
+    assert sum(f"| `{name}` | 0.5 | 1 |" in page for name in ("train", "test")) == 1
+    [example] = [line for line in page.splitlines() if "make it | blue" in line]
+    assert example.startswith("    {")
+    told = yaml.safe_load(page.split("---\n")[1])
+    assert told["license"] == "cc-by-4.0" and "synthetic" in told["tags"]
+    files = told["configs"][0]["data_files"]
+    assert files[0] == {"split": "train", "path": "edits/*-train.parquet"}
+
+
+def test_a_part_of_an_older_version_is_read_with_nulls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    import datasets
+
+    output = made(run_config(str(tmp_path / "out")))
+    describe(output)
+    for chunk in range(2):
+        write_part(output, chunk_table("a", chunk, last=chunk == 1))
+    publish(output)
+    old = sorted(Path(output.root, "edits").glob("*-r0-*"))[0]
+    part = pq.read_table(old)
+    pq.write_table(part.drop_columns(["group_id", "instruction", "near_duplicate"]), old)
+    rows = datasets.load_dataset(output.root, split="train", cache_dir=str(tmp_path / "cache"))
+    assert len(rows) == 6 and rows["group_id"].count(None) == 3
