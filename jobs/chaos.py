@@ -6,8 +6,9 @@ Alternates killing the driver, the model's actor, the node and a task with stall
 run takes over and the first then wakes, and with lying listings; on local disk and, unless --no-s3,
 on a real S3 server behind a proxy that makes 10 % of requests fail. Exit 1 if anything is
 lost, doubled or different, or if a run ended without one line that says why. --nights grows,
-replaces and shrinks a folder between kills of the driver instead. For the repository only: it uses
-the tests' datasets and S3 server.
+replaces and shrinks a folder between kills of the driver. --submitted strikes nothing: three
+nights by `ray job submit` on a head and two workers, over a folder that grows, and a run on a cluster
+that has no worker until it needs one. For the repository only: it uses the tests' datasets and S3 server.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from tests.chaos.autoscaled import from_zero
 from tests.chaos.campaign import Campaign, Outcome
 from tests.chaos.nights import Nights
+from tests.chaos.submitted import nights as submitted_nights
 from tests.s3_server import NoServer, serving
 
 console = Console(soft_wrap=True, highlight=False)
@@ -32,8 +35,12 @@ def main(
     seed: Annotated[int, typer.Option(help="Of parts, moments and faults.")] = 0,
     s3: Annotated[bool, typer.Option(help="Every other round on an S3 server.")] = True,
     nights: Annotated[bool, typer.Option(help="Of runs over a folder that changes.")] = False,
+    submitted: Annotated[bool, typer.Option(help="Three nights as jobs of a cluster.")] = False,
 ) -> None:
     """Strike runs, resume them, count."""
+    if submitted:
+        _submitted()
+        return
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         try:
             with serving(Path(folder) / "s3") if s3 else nullcontext() as server:
@@ -46,6 +53,16 @@ def main(
     console.print(f"strikes: {dict(outcome.kills)}; different pictures: {outcome.different}")
     console.print(outcome.line())
     if not outcome.sound():
+        raise typer.Exit(1)
+
+
+def _submitted() -> None:
+    with tempfile.TemporaryDirectory(prefix="nights-") as folder:
+        problems = submitted_nights(Path(folder) / "nights", console.print)
+        problems += from_zero(Path(folder) / "zero", console.print)
+    for problem in problems:
+        console.print(f"problem: {problem}")
+    if problems:
         raise typer.Exit(1)
 
 

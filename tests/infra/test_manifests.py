@@ -17,11 +17,14 @@ import jsonschema
 import pytest
 import yaml
 
+from pipeline.cli import app
+
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
 RAYJOB = yaml.safe_load((INFRA / "kuberay/rayjob.yaml").read_text())
 NIGHTLY = list(yaml.safe_load_all((INFRA / "kuberay/cronjob.yaml").read_text()))
 CRONJOB = NIGHTLY[-1]
+RAYCRONJOB = yaml.safe_load((INFRA / "kuberay/raycronjob.yaml").read_text())
 CLUSTER = yaml.safe_load((INFRA / "ray-cluster.yaml").read_text())
 DOCKERFILE = (INFRA / "Dockerfile").read_text()
 SCHEMAS = Path(os.environ.get("KUBERAY_SCHEMAS", ROOT.parent / "shared/kuberay-schemas"))
@@ -60,6 +63,22 @@ def test_the_rayjob_fits_kuberays_schema() -> None:
     misspelt = {**RAYJOB, "spec": {**RAYJOB["spec"], "backofLimit": 3}}
     with pytest.raises(jsonschema.ValidationError, match="backofLimit"):
         jsonschema.validate(misspelt, schema)
+
+
+@pytest.mark.skipif(not SCHEMAS.is_dir(), reason=f"no KubeRay schemas at {SCHEMAS}")
+def test_the_raycronjob_fits_kuberays_schema() -> None:
+    schema = strict(json.loads((SCHEMAS / "raycronjobs.v1.json").read_text()))
+    schema["properties"]["metadata"] = {"type": "object"}
+    jsonschema.validate(RAYCRONJOB, schema)
+    policy = {**RAYCRONJOB, "spec": {**RAYCRONJOB["spec"], "concurrencyPolicy": "Forbid"}}
+    with pytest.raises(jsonschema.ValidationError, match="concurrencyPolicy"):
+        jsonschema.validate(policy, schema)
+
+
+def test_either_way_the_nights_are_the_same_job() -> None:
+    assert RAYCRONJOB["spec"]["jobTemplate"] == RAYJOB["spec"]
+    for name in ("schedule", "timeZone"):
+        assert RAYCRONJOB["spec"][name] == CRONJOB["spec"][name]
 
 
 @pytest.mark.parametrize("manifest", NIGHTLY, ids=lambda manifest: manifest["kind"])
@@ -108,6 +127,20 @@ def test_the_rayjob_reads_what_is_mounted() -> None:
     assert "-f /config/rayjob.yaml" in submit["args"][0]
 
 
+def test_the_ten_commands_name_what_is_there() -> None:
+    text = (INFRA / "README.md").read_text()
+    assert re.findall(r"^(\d+)\.", text, re.MULTILINE) == [str(n) for n in range(1, 11)]
+    for path in re.findall(
+        r"\b(?:infra|configs|jobs)/[\w./-]+\.(?:yaml|py)|infra/Dockerfile", text
+    ):
+        assert (ROOT / path).is_file(), path
+    commands = set(re.findall(r"`diffedit (\w+)", text))
+    assert commands <= {
+        command.name or command.callback.__name__ for command in app.registered_commands
+    }
+    assert next(iter(containers(RAYJOB)))["image"] in text
+
+
 def test_every_node_runs_the_same_image_and_ray() -> None:
     images = {container["image"] for container in containers(RAYJOB)}
     assert images == {CLUSTER["docker"]["image"]}
@@ -116,7 +149,9 @@ def test_every_node_runs_the_same_image_and_ray() -> None:
     assert f"ray=={version('ray')}" in (ROOT / "constraints.txt").read_text()
 
 
-@pytest.mark.parametrize("manifest", [RAYJOB, CRONJOB], ids=["RayJob", "CronJob"])
+@pytest.mark.parametrize(
+    "manifest", [RAYJOB, CRONJOB, RAYCRONJOB], ids=["RayJob", "CronJob", "RayCronJob"]
+)
 def test_no_container_has_more_rights_than_it_needs(manifest: dict[str, Any]) -> None:
     for container in containers(manifest):
         rights = container["securityContext"]
