@@ -7,8 +7,9 @@ run takes over and the first then wakes, and with lying listings; on local disk 
 on a real S3 server behind a proxy that makes 10 % of requests fail. Exit 1 if anything is
 lost, doubled or different, or if a run ended without one line that says why. --nights grows,
 replaces and shrinks a folder between kills of the driver. --submitted strikes nothing: three
-nights by `ray job submit` on a head and two workers, over a folder that grows, and a run on a cluster
-that has no worker until it needs one. For the repository only: it uses the tests' datasets and S3 server.
+nights by `ray job submit` on a head and two workers, over a folder that grows, and a run on a
+cluster that has no worker until it needs one. For the repository only: it uses the tests' datasets
+and S3 server.
 """
 
 from __future__ import annotations

@@ -37,22 +37,18 @@ def from_zero(folder: Path, say: Callable[[str], None]) -> list[str]:
     """What is not as it should be, a line each."""
     model = make_folder(folder / "tiny")
     source = catalogue(folder / "in", 1)
-    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as temp:
-        with _head(Path(temp)) as address:
-            ray.init(address, log_to_driver=False, logging_level="ERROR")
-            counts = [_workers()]
-            begun = time.monotonic()
-            more = {"gpus_per_actor": 1, "address": address}
-            config = settings(source, folder / "out", model, run=more)
-            tally = run(
-                config, local=False, verbose=False, watch=lambda _: counts.append(_workers())
-            )
-            ended = time.monotonic()
-            while _workers() and time.monotonic() - ended < PATIENCE:
-                time.sleep(1)
-            counts.append(_workers())
-            gone = time.monotonic()
-            ray.shutdown()
+    room = tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True)
+    with room as temp, _head(Path(temp)) as address:
+        ray.init(address, log_to_driver=False, logging_level="ERROR")
+        counts, begun = [_workers()], time.monotonic()
+        config = settings(source, folder / "out", model, run={"gpus_per_actor": 1})
+        tally = run(config, local=False, verbose=False, watch=lambda _: counts.append(_workers()))
+        ended = time.monotonic()
+        while _workers() and time.monotonic() - ended < PATIENCE:
+            time.sleep(1)
+        counts.append(_workers())
+        gone = time.monotonic()
+        ray.shutdown()
     say(f"workers at first, at most, at last: {counts[0]}, {max(counts)}, {counts[-1]}")
     say(f"written {tally.written} in {ended - begun:.0f} s; gone {gone - ended:.0f} s later")
     seen = (counts[0], max(counts), counts[-1], tally.planned, tally.written)
