@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import labels, storage, typed
-from pipeline.config import Label
 from pipeline.errors import RunError
+from pipeline.labels import Label
 from pipeline.rows import ERROR
 from pipeline.sinks import layout
 from pipeline.sinks.columns import MEANINGS

@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.config import Label, RunConfig
+from pipeline.config import RunConfig
 from pipeline.errors import RowError
-from pipeline.labels import differs
+from pipeline.labels import Label, differs
 from pipeline.prompts._rule import PlannedEdit, Rule
 from pipeline.rows import INPUT_MASKS, PLAN_SCHEMA, conform, drawn
 from pipeline.section import build

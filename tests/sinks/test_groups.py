@@ -124,7 +124,7 @@ def test_a_config_without_splits_and_labels_is_what_it_was(tmp_path: Path) -> No
     "label", [{"from": "source_word"}, {"to": "target_word", "type": "int64"}, {"to": "x"}]
 )
 def test_labels_that_cannot_be_are_refused(label: Any) -> None:
-    from pipeline.config import Label
+    from pipeline.labels import Label
 
     with pytest.raises(ValidationError):
         Label.model_validate(label)

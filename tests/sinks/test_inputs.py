@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config import Label
 from pipeline.engine.columns import with_columns
+from pipeline.labels import Label
 from pipeline.sinks import inputs
 from pipeline.sinks.edits import parts
 from pipeline.sinks.output import Output, existing_output
