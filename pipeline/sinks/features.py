@@ -20,14 +20,15 @@ TAGS = ["synthetic", "image-editing", "counterfactual", "diffedit"]
 
 
 def head(output: Output, schemas: Mapping[str, pa.Schema], splits: Collection[str]) -> str:
-    """`schemas` of each kind of Parquet part; `splits` that have tars."""
+    """`schemas` of each kind of Parquet part; `splits` that have edits: datasets takes no other."""
+    splits = [name for name in output.splits if name in splits]
     licence = {"license": output.license} if output.license else {}
     parquet = "parquet" in output.formats
     told: dict[str, Any] = {
         **licence,
         "task_categories": ["image-to-image"],
         "tags": TAGS,
-        "configs": _parquet(output) if parquet else [_config("edits", "webdataset", splits)],
+        "configs": _parquet(splits) if parquet else [_config("edits", "webdataset", splits)],
     }
     if parquet:
         told["dataset_info"] = [
@@ -37,8 +38,8 @@ def head(output: Output, schemas: Mapping[str, pa.Schema], splits: Collection[st
     return yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=1000)
 
 
-def _parquet(output: Output) -> list[dict[str, Any]]:
-    edits = {**_config("edits", "edits", output.splits), "default": True}
+def _parquet(splits: Collection[str]) -> list[dict[str, Any]]:
+    edits = {**_config("edits", "edits", splits), "default": True}
     return [edits, *(_config(kind, kind, ()) for kind in ("rejected", "dead"))]
 
 

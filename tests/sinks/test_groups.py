@@ -128,3 +128,19 @@ def test_labels_that_cannot_be_are_refused(label: Any) -> None:
 
     with pytest.raises(ValidationError):
         Label.model_validate(label)
+
+
+@pytest.mark.parametrize("formats", [["parquet"], ["webdataset"]])
+def test_datasets_finds_the_splits_that_have_edits(
+    tmp_path: Path, formats: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    import datasets
+
+    output = written(tmp_path / "out", images=4, output={"formats": formats})
+    opened = datasets.load_dataset(output.root, cache_dir=str(tmp_path / "cache"))
+    counts = {name: len(rows) for name, rows in opened.items()}
+    assert sum(counts.values()) == 8 and all(counts.values()) and counts.keys() < SHARES.keys()
+    if formats == ["parquet"]:
+        assert all(rows.features == opened["train"].features for rows in opened.values())
+        assert len(list((tmp_path / "out" / "edits").glob("schema-*.parquet"))) == len(SHARES)
