@@ -205,6 +205,20 @@ def verdict(
     show(mode.measure(model, scenes), json_file)
 
 
+@app.command()
+def augment(
+    model: Model = "demo",
+    scenes: Annotated[int, typer.Option(help="Of the data, two edits each.", min=8)] = 320,
+    tests: Annotated[int, typer.Option(help="Scenes that are judged on.", min=32)] = 960,
+    seeds: Annotated[int, typer.Option(help="Trainings of each kind.", min=1)] = 5,
+    json_file: JsonFile = None,
+) -> None:
+    """A classifier's accuracy with and without counterfactuals, where data tie kind to colour."""
+    from jobs.benchmark import augment as mode
+
+    show(mode.measure(model, scenes, tests, seeds), json_file)
+
+
 def _numbers(text: str) -> list[int]:
     return [int(number) for number in text.split(",")]
 
