@@ -51,9 +51,7 @@ class Target:
     encoding_ratio: float = 0.7
     guidance_scale: float = 7.5
     denoise: bool = True  # False: only its mask is wanted
-    mask_prompt: str | None = (
-        None  # in place of the target's for its mask, so that several share one
-    )
+    mask_prompt: str | None = None  # for its mask, in place of the target's: several share one
     seed: int | None = None  # of its noise maps; None: its image's
     threshold: float | Literal["auto"] | None = None  # None: the settings'
     dilate: int | None = None  # None: the settings'

@@ -37,6 +37,8 @@ def test_engine_counts_both_sides_at_equal_settings(run: Any, tiny_model: Path) 
     assert rows["ours, ddim, 1 target"]["encodes/edit"] == 1
     assert rows["ours, ddim, 8 targets"]["evaluations/edit"] == 10 * 9 / 8 + 8 / 8 + 16
     assert rows["ours, dpm, 8 targets"]["evaluations/edit"] == 10 * 9 / 8 + 8 / 8 + 16
+    assert rows["ours, recolouring, 1 target"]["evaluations/edit"] == 4 + 8 + 8 + 2
+    assert rows["ours, 8 given colours"]["evaluations/edit"] == 4 / 8
     seconds = [rows[name]["s/edit"] for name in ("reference, batch 1", "ours, ddim, 1 target")]
     assert report["ratio"] == pytest.approx(seconds[0] / seconds[1])
 
@@ -60,7 +62,7 @@ def test_engine_leaves_out_what_does_not_fit(
         *("--rounds", "1", "--batches", "1,2"),
     )
     named = [row["what"] for row in report["rows"]]
-    assert named[0] == "reference, batch 1" and len(named) == 5
+    assert named[0] == "reference, batch 1" and len(named) == 8
     assert report["ratio to best batch"] == report["ratio"]
 
 
@@ -80,7 +82,7 @@ def test_engine_measures_other_families_without_a_reference(run: Any, arch: str)
         *("--steps", "2", "--images", "1", "--rounds", "1"),
     )
     named = [row["what"] for row in report["rows"]]
-    assert len(named) == 4 and all(name.startswith("ours") for name in named)
+    assert len(named) == 7 and all(name.startswith("ours") for name in named)
     assert not any(key.startswith("ratio") for key in report)
     for row in report["rows"]:
         assert row["evaluations/s"] * row["s/edit"] == pytest.approx(row["evaluations/edit"])

@@ -34,7 +34,7 @@ def test_every_training_set_has_its_pictures(
 def test_the_classifier_learns_and_jitter_takes_colour_from_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(classifier, "STEPS", 60)
+    monkeypatch.setattr(classifier, "STEPS", 40)
     labels = np.arange(64) % 2
     images = np.zeros((64, 32, 32, 3), np.uint8) + np.uint8(40)
     images[labels == 0, 8:24, 8:24] = (200, 40, 40)
