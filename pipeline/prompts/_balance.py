@@ -37,9 +37,27 @@ def shares(groups: Sequence[Group], targets: int) -> Counts:
     for number in sorted(range(len(groups)), key=lambda n: groups[n].captions):
         wanted = groups[number].captions * groups[number].each
         given[number] = _poured(given.sum(0), room[number], wanted)
-    while _exchange(given, room):
+    _even_out(given, room)
+    while _exchange(given, room):  # what is left needs chains
         pass
     return given
+
+
+def _even_out(given: Counts, room: Counts) -> None:
+    """Hands edits from the highest targets to the lowest, while one group can do it."""
+    loads, done = given.sum(0), np.zeros(given.shape[1], bool)
+    while not done.all():
+        start = int(np.argmax(np.where(done, -1, loads)))
+        most = np.minimum(given[:, start, None], room - given)
+        ends = np.flatnonzero((loads[start] - loads > 1) & (most.max(0, initial=0) > 0))
+        if not len(ends):
+            done[start] = True
+            continue
+        end = int(ends[np.argmin(loads[ends])])
+        group = int(np.argmax(most[:, end]))
+        moved = min(int(most[group, end]), int(loads[start] - loads[end]) // 2)
+        given[group, [start, end]] += [-moved, moved]
+        loads[[start, end]] += [-moved, moved]
 
 
 def _poured(loads: Counts, room: Counts, units: int) -> Counts:
@@ -58,35 +76,41 @@ def _poured(loads: Counts, room: Counts, units: int) -> Counts:
 def _exchange(given: Counts, room: Counts) -> bool:
     """Evens out one pair of targets along a cost-reducing path; False where there is none."""
     loads = given.sum(0)
+    if loads.max() - loads.min() < 2:
+        return False
     goes = ((given > 0).T.astype(np.float32) @ (given < room).astype(np.float32)) > 0
+    seen = np.zeros(len(loads), bool)
     for start in np.argsort(-loads, kind="stable"):
+        if seen[start]:  # what it reaches was reached from one that has more
+            continue
         before = _reached(goes, int(start))
-        ends = [target for target in before if loads[start] - loads[target] > 1]
-        if ends:
-            end = min(ends, key=lambda target: int(loads[target]))
+        ends = np.flatnonzero((before >= 0) & (loads[start] - loads > 1))
+        if len(ends):
+            end = int(ends[np.argmin(loads[ends])])
             most = int(loads[start] - loads[end]) // 2
             _move(given, room, _path(before, int(start), end), most)
             return True
+        seen |= before >= 0
     return False
 
 
-def _reached(goes: npt.NDArray[Any], start: int) -> dict[int, int]:
-    """Each target that edits of `start` can be handed on to → the one before it."""
-    before, front = {start: start}, [start]
-    while front:
-        found = [(int(v), u) for u in front for v in np.flatnonzero(goes[u])]
-        front = []
-        for target, by in found:
-            if target not in before:
-                before[target] = by
-                front.append(target)
+def _reached(goes: npt.NDArray[Any], start: int) -> Counts:
+    """Of each target the one that hands edits of `start` on to it; -1 where none does."""
+    before = np.full(len(goes), -1, np.int64)
+    before[start] = start
+    front = np.array([start])
+    while len(front):
+        steps = goes[front] & (before < 0)
+        found = np.flatnonzero(steps.any(0))
+        before[found] = front[steps[:, found].argmax(0)]
+        front = found
     return before
 
 
-def _path(before: dict[int, int], start: int, end: int) -> list[int]:
+def _path(before: Counts, start: int, end: int) -> list[int]:
     path = [end]
     while path[-1] != start:
-        path.append(before[path[-1]])
+        path.append(int(before[path[-1]]))
     return path[::-1]
 
 
