@@ -159,3 +159,26 @@ def test_a_damaged_schema_is_told(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "out" / "_state" / "columns.arrow").write_bytes(data)
     with pytest.raises(RunError, match=r"columns\.arrow: damaged"):
         existing_output(str(tmp_path / "out"))
+
+
+@pytest.mark.parametrize("formats", [["webdataset"], ["parquet", "webdataset"]])
+def test_edits_that_other_bounds_move_keep_their_columns(
+    tmp_path: Path, formats: list[str]
+) -> None:
+    from pipeline.config import Bound
+    from pipeline.sinks import webdataset
+    from pipeline.sinks.recheck import recheck
+    from pipeline.sinks.verify import verify
+
+    output = opened(tmp_path / "out", output={"formats": formats})
+    write_part(output, rows(RED, {**RED, "boxes": None}))
+    tars = tmp_path / "out" / "webdataset"
+    before = [list(webdataset.rows(tar.read_bytes())) for tar in tars.glob("*.tar")]
+    recheck(output, {"edit_change": Bound(min=100)})
+    [outside] = (tmp_path / "out" / "rejected").glob("*-r1-*")
+    [one, two] = pq.read_table(outside).to_pylist()
+    assert (one["input_colour"], one["source_colour"]) == ("blue", "red")
+    assert one["boxes"] == [[0.0, 1.5]] and two["boxes"] is None and one["input_Edit"] == 7
+    recheck(output, {})
+    assert [list(webdataset.rows(tar.read_bytes())) for tar in tars.glob("*.tar")] == before
+    assert verify(output).problems == []
