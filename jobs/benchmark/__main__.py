@@ -13,6 +13,7 @@ python -m jobs.benchmark photos     CPU and bytes of a large JPEG's edits, outsi
 python -m jobs.benchmark photo-runs whole runs on large JPEGs: CPU, memory and bytes
 python -m jobs.benchmark resume     the state of a run of 400 million rows
 python -m jobs.benchmark verdict    the share of right edits that the model's own verdict keeps
+python -m jobs.benchmark tries      the share of right edits of the best of several tries
 """
 
 from __future__ import annotations
@@ -217,6 +218,19 @@ def augment(
     from jobs.benchmark import augment as mode
 
     show(mode.measure(model, scenes, tests, seeds), json_file)
+
+
+@app.command()
+def tries(
+    model: Model = "demo",
+    scenes: Annotated[int, typer.Option(help="Held-out scenes, three edits each.", min=1)] = 48,
+    number: Annotated[int, typer.Option("--tries", help="At each edit.", min=2)] = 4,
+    json_file: JsonFile = None,
+) -> None:
+    """The share of right edits of scenes, of one try and of the best of several by its verdict."""
+    from jobs.benchmark import tries as mode
+
+    show(mode.measure(model, scenes, number), json_file)
 
 
 def _numbers(text: str) -> list[int]:

@@ -28,13 +28,13 @@ def measure(model: str, scenes: int) -> dict[str, Any]:
     """A row a kind of edit: the share of right ones among all, and in either half."""
     torch.set_num_threads(1)
     config = Config(type="stable_diffusion", path=model)
-    found = list(_judged(build(config), Setup(config, Mask(), Invert(), Edit()), scenes))
+    found = list(judged(build(config), Setup(config, Mask(), Invert(), Edit()), scenes))
     rows = [_row(kind, [one for one in found if one[0].kind == kind]) for kind in KINDS]
     right = "of all scenes that differ in the edited word alone, the wanted one is nearest"
     return {"rows": rows, "right": right, "evaluations an edit": model_verdict.EVALUATIONS}
 
 
-def _judged(model: Any, setup: Setup, scenes: int) -> Iterator[tuple[Case, float, bool, float]]:
+def judged(model: Any, setup: Setup, scenes: int) -> Iterator[tuple[Case, float, bool, float]]:
     """Case, verdict, whether the edit is right, and its PSNR to the true one in the region."""
     for outcome in edit_cases(model, setup, cases(scenes, FIRST)):
         case, side = outcome.case, outcome.mask.shape[0]
@@ -72,11 +72,12 @@ def _row(kind: str, found: list[tuple[Case, float, bool, float]]) -> dict[str, A
     ranked = sorted(found, key=lambda one: one[1])
     half = len(ranked) // 2
     parts = {"all": ranked, "worse half": ranked[:half], "better half": ranked[-half:]}
-    shares = {f"right, {name}": _mean([one[2] for one in some]) for name, some in parts.items()}
-    decibels = {f"dB, {name}": _mean([one[3] for one in some]) for name, some in parts.items()}
+    shares = {f"right, {name}": mean([one[2] for one in some]) for name, some in parts.items()}
+    decibels = {f"dB, {name}": mean([one[3] for one in some]) for name, some in parts.items()}
     rank = float(spearmanr([one[1] for one in found], [one[3] for one in found]).statistic)
     return {"kind": kind, "edits": len(found), **shares, **decibels, "rank correlation": rank}
 
 
-def _mean(values: list[Any]) -> float:
+def mean(values: list[Any]) -> float:
+    """NaN of nothing."""
     return float(np.mean(values)) if values else float("nan")

@@ -35,6 +35,14 @@ def test_pipeline_compares_the_same_chunks(ray_here: None, run: Any, tiny_model:
     assert 0 <= report["model idle in the run"] < 1
 
 
+def test_tries_are_judged_and_compared(run: Any) -> None:
+    report = run("tries", "--scenes", "1", "--tries", "2")
+    assert [row["kind"] for row in report["rows"]] == ["colour", "object", "background"]
+    for row in report["rows"]:
+        assert row["right, best by verdict"] <= row["right, any"] <= 1
+        assert row["dB, a try"] <= row["dB, best by truth"] >= row["dB, best by verdict"]
+
+
 def test_scaling_runs_every_actor(ray_here: None, run: Any) -> None:
     report = run("scaling", "--actors", "1,2", "--nap", "0.01", "--chunks", "1")
     one, two = report["rows"]
