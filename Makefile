@@ -33,8 +33,16 @@ lint: .venv/.stamp ## ruff, mypy, import contracts
 
 # A browser and an S3 server for the tests, where this is a Debian machine and we may install;
 # elsewhere the tests that need them are skipped and say so.
-tools:
+tools: .venv/cluster/.stamp
 	@sh infra/test-tools.sh
+
+# ray[default] beside the packages of .venv: with it every Ray of the tests would start an agent.
+.venv/cluster/.stamp: .venv/.stamp
+	$(BIN)/python -m venv .venv/cluster
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+		> "$$(.venv/cluster/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth"
+	.venv/cluster/bin/pip install --quiet --disable-pip-version-check -c constraints.txt 'ray[default]'
+	touch $@
 
 clean:
 	rm -rf .venv out

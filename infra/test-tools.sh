@@ -1,9 +1,10 @@
 #!/bin/sh
-# Installs what the tests use beside Python: Chromium (the report page) and Ceph's S3 gateway.
+# Installs what the tests use beside Python: Chromium (the report page), Ceph's S3 gateway, Prometheus.
 set -eu
 missing=""
 command -v chromium >/dev/null 2>&1 || missing="chromium fonts-dejavu-core"
 command -v radosgw >/dev/null 2>&1 || missing="$missing radosgw ceph-mon ceph-osd ceph-mgr ceph-common"
+command -v promtool >/dev/null 2>&1 || missing="$missing prometheus"
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
     echo "not installed here, tests that need them will be skipped: $missing" >&2

@@ -311,7 +311,11 @@ class Run(Section):
         description="Begin no chunk more after so many planned edits of this run, likewise; the "
         "last chunk may go beyond it.",
     )
-    max_dead_share: Share = Field(0.5, description="Stop (exit 3) above this share of dead.")
+    max_dead_share: Share = Field(
+        0.5,
+        description="Stop (exit 3) above this share of dead. A run of fewer than 200 planned edits "
+        "is judged together with the runs before it, as many as make 200.",
+    )
     address: str | None = Field(None, description="Ray cluster to join; unset: RAY_ADDRESS or own.")
     object_store_gb: float = Field(0.5, gt=0, description="Of a Ray started by this run.")
 

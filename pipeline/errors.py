@@ -5,6 +5,7 @@ DiffEditError
 ├── RowError        this row (or this one edit of it) becomes a dead letter; the run goes on
 └── RunError        the run stops with one line and an exit code
     ├── UsageError      2   bad config, unknown key, wrong path, missing column
+    │   └── Held        2   another run is writing the output
     ├── TooManyDead     3   the share of dead letters passed `run.max_dead_share`
     ├── Interrupted   130   Ctrl-C or SIGTERM; the same command resumes
     └── Stopped         0   a cap of the config was reached; the same command goes on
@@ -47,12 +48,20 @@ class RunError(DiffEditError):
     """The run cannot go on. The message is one line that names the cause and what to do."""
 
     exit_code = 1
+    outcome = "failed"
+    """What the run's record says."""
 
 
 class UsageError(RunError):
     """What was asked for cannot be done as asked: config, path, column, permission."""
 
     exit_code = 2
+
+
+class Held(UsageError):
+    """Another run is writing the output."""
+
+    outcome = "refused"
 
 
 class TooManyDead(RunError):
@@ -65,6 +74,7 @@ class Interrupted(RunError):
     """Stopped by the user or the scheduler; what is committed stays."""
 
     exit_code = 130
+    outcome = "interrupted"
 
 
 class Stopped(RunError):

@@ -23,13 +23,14 @@ from rich.progress import (
 from rich.table import Table
 
 from pipeline.config import RunConfig
+from pipeline.rows import SPENT
 from pipeline.sinks.ledger import COUNTS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from pipeline.engine.estimate import Estimate
-    from pipeline.engine.run import Watch
+    from pipeline.engine.recorded import Watch
     from pipeline.engine.tally import Tally
     from pipeline.sinks.ledger import Entry
 
@@ -103,11 +104,8 @@ def progress_line(tally: Tally, seconds: float) -> str:
 
 def tally_json(tally: Tally) -> dict[str, Any]:
     """What a run did, for machines."""
-    counts = {name: getattr(tally, name) for name in (*COUNTS, "bytes", "evaluations")}
-    seconds = {
-        "model_seconds": round(tally.model_seconds, 3),
-        "idle_seconds": round(tally.idle_seconds, 3),
-    }
+    counts = {name: getattr(tally, name) for name in (*COUNTS, "bytes")}
+    seconds = {name: round(getattr(tally, name), 3) for name in SPENT}
     over, stopped = tally.passed_over.files, tally.stopped or None
     why = {"dead_by_kind": tally.reasons, "rejected_by": tally.rejected_by}
     return {**counts, **seconds, **why, "files_passed_over": over, "stopped": stopped}
@@ -162,7 +160,8 @@ def plan_table(estimate: Estimate, model: Iterable[tuple[str, str]] = ()) -> Tab
 def runs_table(entries: Iterable[Entry]) -> Table:
     """One line a run, the last one last."""
     names = ("begin", "end", "host", "images", "written", "rejected", "dead", "gone")
-    table = Table(*names, "model s", "evaluations", "MiB", "outcome", caption=_FORETOLD)
+    spent = ("codec s", "model s", "evaluations", "MiB read", "MiB written")
+    table = Table(*names, *spent, "outcome", caption=_FORETOLD)
     for entry in entries:
         counts = (entry.rows, entry.written, entry.rejected, entry.dead, entry.gone)
         told = f"{entry.outcome} {entry.message}".strip()
@@ -179,8 +178,10 @@ def _against(entry: Entry) -> list[str]:
     return [
         " / ".join(f"{value / unit:,.0f}" for value in pair if value is not None)
         for pair, unit in (
+            ((entry.codec_seconds,), 1),
             ((entry.model_seconds, getattr(entry.foretold, "model_seconds", None)), 1),
             ((entry.evaluations, getattr(entry.foretold, "evaluations", None)), 1),
+            ((entry.bytes_read,), 2**20),
             ((entry.bytes, getattr(entry.foretold, "bytes", None)), 2**20),
         )
     ]

@@ -156,20 +156,26 @@ class Spent:
 
     model_seconds: float = 0.0  # the model at work
     idle_seconds: float = 0.0  # the model waiting for this chunk, after the one before it
+    codec_seconds: float = 0.0  # CPU of decoding, pasting back, scoring and encoding photos
     evaluations: int = 0  # rows through the network
+    bytes_read: int = 0  # of pictures and their masks, as they are encoded
 
     @classmethod
     def of(cls, table: pa.Table) -> Spent:
         """As noted on `table`; zeros where nothing is."""
         noted = table.schema.metadata or {}
-        found = {f.name: float(noted.get(f.name.encode(), 0)) for f in fields(cls)}
-        evaluations = int(found.pop("evaluations"))
-        return cls(evaluations=evaluations, **found)
+        found = {name: float(noted.get(name.encode(), 0)) for name in SPENT}
+        evaluations, bytes_read = int(found.pop("evaluations")), int(found.pop("bytes_read"))
+        return cls(evaluations=evaluations, bytes_read=bytes_read, **found)
 
     def noted(self, table: pa.Table) -> pa.Table:
-        """`table` with these seconds as its metadata."""
-        seconds = {name: f"{value:.6f}" for name, value in asdict(self).items()}
-        return table.replace_schema_metadata({**(table.schema.metadata or {}), **seconds})
+        """`table` with this as its metadata."""
+        told = {name: str(value) for name, value in asdict(self).items()}
+        return table.replace_schema_metadata({**(table.schema.metadata or {}), **told})
+
+
+SPENT = tuple(f.name for f in fields(Spent))
+"""What is summed wherever a chunk's work is told."""
 
 
 def _most(counts: Mapping[str, int], shown: int = 6) -> str:

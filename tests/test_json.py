@@ -26,6 +26,7 @@ COUNTS = dict.fromkeys(
     ("planned", "written", "rejected", "dead", "removed", "passed", "rows", "chunks"), INTEGER
 )
 SECONDS = {"model_seconds": NUMBER, "idle_seconds": NUMBER}
+CODEC = {"codec_seconds": NUMBER, "bytes_read": INTEGER}
 BY_KIND = {"type": "object", "patternProperties": {"^(read|plan|edit|check)/": INTEGER}}
 MAYBE = {"type": ["string", "null"]}
 BY_BOUND = {"type": "object", "additionalProperties": INTEGER}
@@ -52,6 +53,7 @@ RUN = schema(
     output=TEXT,
     **COUNTS,
     **SECONDS,
+    **CODEC,
     gone=INTEGER,
     bytes=INTEGER,
     evaluations=INTEGER,
@@ -83,10 +85,12 @@ ENTRY = schema(
     **SECONDS,
     end=MAYBE,
     pid=INTEGER,
-    outcome={"enum": ["done", "stopped", "failed", "interrupted", "no end"]},
+    outcome={"enum": ["done", "stopped", "failed", "refused", "interrupted", "no end"]},
     exit_code={"type": ["integer", "null"]},
     gone=INTEGER,
     bytes=INTEGER,
+    codec_seconds={"type": ["number", "null"]},
+    bytes_read={"type": ["integer", "null"]},
     evaluations={"type": ["integer", "null"]},
     foretold=maybe(schema(evaluations=INTEGER, bytes=INTEGER, model_seconds=MONEY)),
 )

@@ -19,7 +19,7 @@ from pipeline.config import RunConfig
 from pipeline.engine.apart import CannotStart, Child, Died
 from pipeline.engine.todo import read
 from pipeline.errors import RowError
-from pipeline.rows import Chunk, Spent
+from pipeline.rows import SPENT, Chunk, Spent
 from pipeline.section import build
 from pipeline.sinks.attempts import DEATHS, noted
 from pipeline.sinks.commits import Commit
@@ -84,7 +84,8 @@ def one_by_one(
             except CannotStart:
                 done.append(_image_here(config, output, stages, image, here))
     each = [Spent.of(image) for image in done]
-    spent = Spent(sum(s.model_seconds for s in each), evaluations=sum(s.evaluations for s in each))
+    spent = Spent(**{name: sum(getattr(one, name) for one in each) for name in SPENT})
+    spent.idle_seconds = 0.0  # a child waits for each of its rows
     made = pa.concat_tables(done).replace_schema_metadata(table.schema.metadata)
     return spent.noted(made)
 

@@ -20,6 +20,7 @@ from pipeline.engine.caps import Caps
 from pipeline.engine.careful import Careful, read_carefully, write_carefully
 from pipeline.engine.envelope import pack, per_chunk, stream_one_row_blocks, unpack
 from pipeline.engine.losses import explained
+from pipeline.engine.meters import areas
 from pipeline.engine.tally import Tally
 from pipeline.engine.todo import Todo
 from pipeline.rows import Chunk
@@ -189,7 +190,7 @@ class Parts(Datasink[None]):
         for block in blocks:
             for table in unpack(block):
                 commit = write_carefully(self._config, self._output, table)
-                sums: Tally = _asked(self._tally.add.remote(commit))
+                sums: Tally = _asked(self._tally.add.remote(commit, areas(table)))
                 sums.check()
                 sums.caps.check()
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from pipeline.config import RunConfig, parse
 from pipeline.engine.careful import KILLED, Careful
-from pipeline.engine.run import Watch, by_bounds_in_force, interruptible
+from pipeline.engine.recorded import Watch
+from pipeline.engine.run import by_bounds_in_force, interruptible
 from pipeline.engine.tally import Tally
 from pipeline.errors import UsageError
 from pipeline.rows import PLAN_SCHEMA

@@ -6,8 +6,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from pipeline.config import RunConfig
@@ -16,9 +16,10 @@ from pipeline.engine.careful import Apart
 from pipeline.engine.columns import first_columns, with_columns
 from pipeline.engine.estimate import expected
 from pipeline.engine.outlook import outlook
+from pipeline.engine.recorded import Last, Watch, recorded
 from pipeline.engine.tally import Tally
 from pipeline.engine.todo import Todo
-from pipeline.errors import BugError, Interrupted, RunError, Stopped, UsageError
+from pipeline.errors import BugError, Interrupted, Stopped, UsageError
 from pipeline.keep import told
 from pipeline.prompts._rule import Rule
 from pipeline.section import build
@@ -36,7 +37,6 @@ from pipeline.sinks.sweep import sweep, untidy
 from pipeline.sources._chunks import require_columns
 from pipeline.sources._shard import Listing, Source
 
-Watch = Callable[[Tally], None]
 POLL_SECONDS = 0.5
 STALL_SECONDS = 1200.0
 """Without a commit until a person is told."""
@@ -51,11 +51,12 @@ def run(config: RunConfig, *, local: bool, verbose: bool, watch: Watch) -> Tally
     source: Source = build(config.input)
     listing = source.listing()
     output = open_output(config)
-    with _recorded(config, output, watch) as watched:
-        tally = _run(config, source, listing, output, local, verbose, watched)
+    last = Last(watch)
+    with recorded(config, output, last), _joined(config, output, last, local, verbose):
+        tally = _run(config, source, listing, output, local, verbose, last)
         now = bounds.in_force(output)
         tally.in_force = told(now.keep) if now.number else ""
-        watched(tally)
+        last(tally)
     return tally
 
 
@@ -105,7 +106,7 @@ def _run(
     ended = {name: getattr(tally, name) for name in ("written", "rejected", "dead", "removed")}
     if tally.planned != sum(ended.values()):
         raise BugError(f"planned {tally.planned}, but ended: {ended}")
-    tally.check(final=True)
+    tally.check(ledger.runs(output, newest_first=True))
     return tally
 
 
@@ -133,38 +134,32 @@ def _foretell(tally: Tally, source: Source, left: Todo, config: RunConfig, outpu
 
 
 @contextmanager
-def _recorded(config: RunConfig, output: Output, watch: Watch) -> Iterator[Watch]:
-    """Keeps a record of the run, however it ends; yields the `watch` that the counts come by."""
-    entry, last = ledger.begun(output), Tally(1)
+def _joined(
+    config: RunConfig, output: Output, last: Last, local: bool, verbose: bool
+) -> Iterator[None]:
+    """Joins the cluster that the config or the environment names, if any, before anything else,
+    so that a run which is refused is counted there too."""
+    if local or not (config.run.address or os.environ.get("RAY_ADDRESS")):
+        yield
+        return
+    with interruptible(), _connected(config, verbose):
+        from pipeline.engine.meters import ended
 
-    def watched(tally: Tally) -> None:
-        nonlocal last
-        last = tally
-        watch(tally)
+        try:
+            yield
+        except BaseException as error:
+            ended(output, last.outcome(error))
+            raise
+        ended(output, last.outcome())
 
-    def end(outcome: str, code: int | None, message: str = "") -> None:
-        names = (
-            *ledger.COUNTS,
-            "model_seconds",
-            "idle_seconds",
-            "bytes",
-            "evaluations",
-            "foretold",
-        )
-        counts = {name: getattr(last, name) for name in names}
-        said = {"outcome": outcome, "exit_code": code, "message": message}
-        ledger.ended(output, entry, config.run.keep_runs, **said, **counts)
 
-    try:
-        yield watched
-    except RunError as error:
-        outcome = "interrupted" if isinstance(error, Interrupted) else "failed"
-        end(outcome, error.exit_code, str(error))
-        raise
-    except BaseException as error:
-        end("failed", 1, f"{type(error).__name__}: {error}")
-        raise
-    end("stopped" if last.stopped else "done", 0, last.stopped)
+def _connected(config: RunConfig, verbose: bool) -> AbstractContextManager[None]:
+    if not verbose:
+        # What raylets say comes past every logger; read when Ray is imported.
+        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
+    from pipeline.engine.cluster import connected
+
+    return connected(config, verbose)
 
 
 def _locally(
@@ -180,17 +175,14 @@ def _locally(
 def _on_ray(
     config: RunConfig, left: Todo, output: Output, tally: Tally, watch: Watch, verbose: bool
 ) -> Tally:
-    if not verbose:
-        # What raylets say comes past every logger; read when Ray is imported.
-        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+    with _connected(config, verbose):
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    from pipeline.engine import losses
-    from pipeline.engine.cluster import connected
-    from pipeline.engine.flow import flow
+        from pipeline.engine import losses
+        from pipeline.engine.flow import flow
+        from pipeline.engine.meters import measured
 
-    with connected(config, verbose):
         # Beside the driver: it must not be lost with a machine that the run can do without.
         node = ray.get_runtime_context().get_node_id()
         here = NodeAffinitySchedulingStrategy(node, soft=False)
@@ -204,7 +196,12 @@ def _on_ray(
             caps=tally.caps,
             foretold=tally.foretold,
         )
-        with losses.told(), losses.head_watched(), _polled(actor, watch):
+        with (
+            losses.told(),
+            losses.head_watched(),
+            measured(output) as meters,
+            _polled(actor, [meters, watch]),
+        ):
             with suppress(Stopped), losses.told():
                 flow(config, left, output, actor)
             final: Tally = ray.get(actor.snapshot.remote())
@@ -212,7 +209,8 @@ def _on_ray(
 
 
 @contextmanager
-def _polled(actor: Any, watch: Watch) -> Iterator[None]:
+def _polled(actor: Any, watches: Sequence[Watch]) -> Iterator[None]:
+    """Shows each of `watches` the counts now and then, and once when the block has ended."""
     import ray
 
     done = threading.Event()
@@ -221,10 +219,13 @@ def _polled(actor: Any, watch: Watch) -> Iterator[None]:
         told = _StallTold()
         # Where the counts are gone, the run itself ends with the reason.
         with suppress(ray.exceptions.RayError):
-            while not done.wait(POLL_SECONDS):
+            ended = False
+            while not ended:
+                ended = done.wait(POLL_SECONDS)
                 tally = ray.get(actor.snapshot.remote())
                 told.look(tally)
-                watch(tally)
+                for watch in watches:
+                    watch(tally)
 
     thread = threading.Thread(target=poll, daemon=True)
     thread.start()

@@ -5,14 +5,15 @@ Nothing depends on a tally for correctness: commit records alone say what is don
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from pipeline.engine.caps import Caps
 from pipeline.errors import TooManyDead
-from pipeline.rows import Chunk, PassedOver
+from pipeline.rows import SPENT, Chunk, PassedOver
 from pipeline.sinks.commits import Commit, idle_share
-from pipeline.sinks.ledger import Foretold
+from pipeline.sinks.ledger import Entry, Foretold
 
 EARLY = 200
 """Planned edits before the dead share may stop a run: a few bad rows at the start are no trend."""
@@ -34,8 +35,11 @@ class Tally:
     passed: int = 0
     model_seconds: float = 0.0  # of all models, at work
     idle_seconds: float = 0.0  # of all models, waiting for their next chunk
+    codec_seconds: float = 0.0  # CPU of all threads
+    bytes_read: int = 0  # of pictures and masks, as they are encoded
     bytes: int = 0  # written
     evaluations: int = 0  # rows through the models' networks
+    areas: list[int] = field(default_factory=list)  # of masks, see `meters.areas`
     reasons: dict[str, int] = field(default_factory=dict)
     rejected_by: dict[str, int] = field(default_factory=dict)  # bound → edits
     passed_over: PassedOver = field(default_factory=PassedOver)  # files
@@ -44,8 +48,8 @@ class Tally:
     caps: Caps = field(default_factory=Caps)
     foretold: Foretold | None = None
 
-    def add(self, commit: Commit) -> Tally:
-        """Adds one commit and returns the sums."""
+    def add(self, commit: Commit, areas: Sequence[int] = ()) -> Tally:
+        """Adds one commit, and its masks where they are counted, and returns the sums."""
         self.chunks += 1
         self.rows += commit.rows
         self.planned += commit.planned
@@ -54,9 +58,9 @@ class Tally:
         self.dead += commit.dead
         self.removed += commit.removed
         self.passed += commit.passed
-        self.model_seconds += commit.model_seconds
-        self.idle_seconds += commit.idle_seconds
-        self.evaluations += commit.evaluations
+        for name in SPENT:
+            setattr(self, name, getattr(self, name) + getattr(commit, name))
+        self.areas = [a + b for a, b in zip_longest(self.areas, areas, fillvalue=0)]
         self.bytes += sum(file.bytes for file in commit.files)
         self.passed_over.merge(commit.passed_over)
         for reason, count in commit.dead_by_kind.items():
@@ -84,14 +88,29 @@ class Tally:
         """The sums so far."""
         return self
 
-    def check(self, final: bool = False) -> None:
-        """Raises TooManyDead above the allowed share; before `EARLY` edits only when `final`."""
-        if (self.planned < EARLY and not final) or self.dead <= self.max_dead_share * self.planned:
+    def check(self, earlier: Iterable[Entry] | None = None) -> None:
+        """Raises TooManyDead above the allowed share, from `EARLY` planned edits on.
+
+        With `earlier` runs (the newest first) it is the last word: where this run planned fewer,
+        they are counted with it until there are so many, or no more runs.
+        """
+        planned, dead, before = self.planned, self.dead, 0
+        if (planned < EARLY and earlier is None) or not self._too_many(dead, planned):
             return
-        raise TooManyDead(
-            f"{self.dead} of {self.planned} planned edits are dead letters, more than "
-            f"run.max_dead_share={self.max_dead_share:g} allows; {self.commonest()}"
-        )
+        for run in earlier or ():
+            if planned >= EARLY:
+                break
+            planned, dead = planned + run.planned, dead + run.dead
+            before += bool(run.planned)
+        if self._too_many(dead, planned):
+            of = f" of this run and the {before} before it" if before else ""
+            raise TooManyDead(
+                f"{dead} of {planned} planned edits{of} are dead letters, more than "
+                f"run.max_dead_share={self.max_dead_share:g} allows; {self.commonest()}"
+            )
+
+    def _too_many(self, dead: int, planned: int) -> bool:
+        return dead > self.max_dead_share * planned
 
     def commonest(self) -> str:
         """The three commonest reasons of dead letters, for a person."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline import storage
 from pipeline.errors import RunError
-from pipeline.rows import RANK, Chunk, Listed, name_digest
+from pipeline.rows import RANK, SPENT, Chunk, Listed, name_digest
 from pipeline.sinks import layout
 from pipeline.sinks.commits import Commit, create_commit, newest
 from pipeline.sinks.files import Files
@@ -36,8 +36,7 @@ def superseding(output: Output, before: Commit, new: Commit) -> Commit:
     places = new.members.keys()
     ordinals = _other(before.ordinals, places, new.ordinals)
     passed = _other(before.passed_ordinals, places, new.passed_ordinals)
-    seconds = ("model_seconds", "idle_seconds", "evaluations")
-    sums = ("written", "rejected", "dead", "near_duplicates", *seconds)
+    sums = ("written", "rejected", "dead", "near_duplicates", *SPENT)
     more: dict[str, Any] = {name: getattr(left, name) + getattr(new, name) for name in sums}
     return new.model_copy(
         update={

@@ -77,7 +77,9 @@ class Commit(BaseModel):
     passed_over: PassedOver = PassedOver()  # files inside of the shard that are no row's
     model_seconds: float = 0.0  # the model at work on the chunk
     idle_seconds: float = 0.0  # the model waiting for it
-    evaluations: int = 0  # rows through its network; nothing depends on any of the three
+    evaluations: int = 0  # rows through its network
+    codec_seconds: float = 0.0
+    bytes_read: int = 0  # as `rows.Spent`; nothing depends on any of the five
     as_of: int = 0  # the list whose members it has, see `lists.py`; 0: its shard has none
     members: dict[int, str] = {}  # as `rows.Listed` has them
     passed_ordinals: list[tuple[int, int]] = []

@@ -29,7 +29,7 @@ from pathlib import Path
 from fsspec import AbstractFileSystem
 
 from pipeline import storage
-from pipeline.errors import RunError, UsageError
+from pipeline.errors import Held, RunError, UsageError
 from pipeline.sinks import layout
 from pipeline.sinks.output import Output
 
@@ -59,7 +59,7 @@ class Lease:
 def writing(output: Output) -> Iterator[Output]:
     """Holds the output for this process; yields it with the lease that its write tasks check.
 
-    Raises UsageError where another run holds it.
+    Raises Held where another run holds it.
     """
     with storage.explained(output.path, "write the output"):
         number, lease = _take(output)
@@ -160,7 +160,7 @@ def _own() -> Lease:
 
 
 def _refuse_held(output: Output, number: int, though_over: bool = False) -> None:
-    """Raises UsageError where the lease is another's and not over."""
+    """Raises Held where the lease is another's and not over."""
     try:
         lease = _read(output, number)
         if not though_over and lease and (lease.released or _gone(lease)):
@@ -170,7 +170,7 @@ def _refuse_held(output: Output, number: int, though_over: bool = False) -> None
         return  # tidied away by who took the next
     if left < 0 and not though_over:
         return
-    raise UsageError(
+    raise Held(
         f"{output.path}: another run is writing there ({_who(lease, number)}); "
         f"wait for it, or {max(1, round(left))} s if it is dead"
     )

@@ -47,7 +47,9 @@ class Entry(BaseModel):
     pid: int
     fingerprint: str  # of the settings
     code_version: str
-    outcome: str = "no end"  # done | stopped | failed | interrupted; no end: at work, or killed
+    # done | stopped | failed | refused (another run writes there) | interrupted;
+    # no end: at work, or killed
+    outcome: str = "no end"
     exit_code: int | None = None
     message: str = ""
     chunks: int = 0
@@ -61,7 +63,9 @@ class Entry(BaseModel):
     gone: int = 0
     model_seconds: float = 0.0
     idle_seconds: float = 0.0  # the model waiting
+    codec_seconds: float | None = None  # CPU of all threads; null: written before it was counted
     bytes: int = 0
+    bytes_read: int | None = None  # of pictures and masks, as they are encoded
     evaluations: int | None = None  # rows through the network
     foretold: Foretold | None = None
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.rows import EDIT_TYPE, PLAN_SCHEMA, READ_SCHEMA, PassedOver, conform
+from pipeline.rows import EDIT_TYPE, PLAN_SCHEMA, READ_SCHEMA, SPENT, PassedOver, conform
 from pipeline.sinks import dead
 from pipeline.sinks.commits import Commit, read_commits
 from pipeline.sinks.output import Output
@@ -46,10 +46,9 @@ def unreadable(output: Output) -> int:
 
 def merged(before: Commit, after: Commit) -> Commit:
     """The chunk's whole state: what `after` made of the dead letters of `before`, and the rest."""
-    seconds = ("model_seconds", "idle_seconds", "evaluations")
     sums = {
         name: getattr(before, name) + getattr(after, name)
-        for name in ("written", "rejected", "near_duplicates", *seconds)
+        for name in ("written", "rejected", "near_duplicates", *SPENT)
     }
     living = [file for file in before.files if file.kind != "dead"]
     kept = ("rows", "ordinals", "last", "passed_over", "as_of", "members", "bounds")
@@ -71,7 +70,7 @@ def merged(before: Commit, after: Commit) -> Commit:
 
 def since(before: Commit, after: Commit) -> Commit:
     """What became of the dead letters of `before`, as counts of their own."""
-    sums = ("written", "rejected", "passed", "model_seconds", "idle_seconds", "evaluations")
+    sums = ("written", "rejected", "passed", *SPENT)
     more: dict[str, Any] = {name: getattr(after, name) - getattr(before, name) for name in sums}
     images = sum(last - first + 1 for first, last in before.dead_ordinals)
     planned = after.planned - before.written - before.rejected - before.removed

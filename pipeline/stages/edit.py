@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -34,7 +35,7 @@ from pipeline.images.picture import Picture, Pixels, Plane
 from pipeline.images.whole import tidy
 from pipeline.metrics._pair import Pair
 from pipeline.metrics._shown import Shown
-from pipeline.rows import Spent
+from pipeline.rows import INPUT_MASKS, Spent
 from pipeline.section import build
 from pipeline.stages.choose import Attempt, attempts, kept
 from pipeline.stages.explode import Outcome, Row, exploded, with_alike
@@ -96,7 +97,7 @@ class Edit:
 
     Two threads keep the model busy: while it edits the one's pictures, the other puts those of the
     chunk before back into their photos, encodes them and decodes the next chunk's. The table says
-    how long the model worked and waited (`Spent`).
+    what that took (`Spent`).
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -117,9 +118,9 @@ class Edit:
     def __call__(self, table: pa.Table) -> pa.Table:
         rows = table.to_pylist()
         outcomes: dict[int, list[Outcome]] = {}
-        spent = Spent()
+        spent = Spent(bytes_read=_bytes(rows))
         with ThreadPoolExecutor(self._config.run.threads) as pool:
-            jobs = list(pool.map(self._job, range(len(rows)), rows))
+            jobs = list(pool.map(partial(self._job, spent), range(len(rows)), rows))
             for size_jobs in _by_size([job for job in jobs if isinstance(job, Job)], self._most):
                 done = guarded(size_jobs, lambda batch: self._edit(batch, pool, spent))
                 outcomes |= {
@@ -139,12 +140,12 @@ class Edit:
         held = TRAJECTORY_BYTES // (level * (self._settings.steps + 1))
         return max(1, min(BATCH, int(held)))
 
-    def _job(self, index: int, row: Row) -> Job | RowError | None:
+    def _job(self, spent: Spent, index: int, row: Row) -> Job | RowError | None:
         if row["error_kind"] is not None or not row["edits"]:
             return None
         count, masks = pixels(row["image"]), (row["input_mask"], row["input_protect"])
         try:
-            with self._room.taken(count):
+            with self._room.taken(count, spent):
                 picture = decode(row["image"], self._config.input.max_pixels)
                 size = bucket(*picture.size, self._model.resolution, self._model.latent_multiple)
                 seen = resized(picture.on_white(), size)
@@ -184,7 +185,7 @@ class Edit:
         edits: list[list[tuple[Target, Edited]]] = [[] for _ in jobs]
         for target, edited in zip(targets, result.edits, strict=True):
             edits[target.image].append((target, edited))
-        finished = pool.map(self._finished, jobs, images, edits)
+        finished = pool.map(partial(self._finished, spent), jobs, images, edits)
         del images, edits, edited, result  # a photo's are freed when it is finished
         outcomes = list(finished)
         if self._judges:
@@ -201,10 +202,10 @@ class Edit:
         return with_alike(outcomes, [planned["name"] for planned in job.edits])
 
     def _finished(
-        self, job: Job, seen: Tensor, edits: Sequence[tuple[Target, Edited]]
+        self, spent: Spent, job: Job, seen: Tensor, edits: Sequence[tuple[Target, Edited]]
     ) -> list[Outcome]:
         """One photo's outcomes, by one thread: what its edits share is made once and then freed."""
-        with self._room.taken(job.pixels):
+        with self._room.taken(job.pixels, spent):
             picture = job.kept or decode(job.data, self._config.input.max_pixels)
             given = self._given(job.masks, picture)
             photo = Photo(job, picture, Original(job.data), given, seen)
@@ -286,6 +287,12 @@ class Edit:
             rgb, edited.image, outline, how.paste_back, how.feather, alpha, photo.seen, wanted
         )
         return Picture(rgb, alpha), mask
+
+
+def _bytes(rows: Sequence[Row]) -> int:
+    """Of the pictures and masks, as they were read."""
+    names = ("image", *INPUT_MASKS)
+    return sum(len(row[name]) for row in rows for name in names if row[name])
 
 
 def _by_size(jobs: Sequence[Job], most: Callable[[tuple[int, int]], int]) -> list[list[Job]]:

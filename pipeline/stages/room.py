@@ -1,13 +1,15 @@
-"""How many pixels are worked on at a time, so that memory does not grow with photos or threads.
-
-Knows no picture.
+"""How many pixels are worked on at a time, so that memory does not grow with photos or threads,
+and a clock of that work. Knows no picture.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Condition
+
+from pipeline.rows import Spent
 
 
 class Room:
@@ -22,14 +24,19 @@ class Room:
         self._changed = Condition()
 
     @contextmanager
-    def taken(self, pixels: int) -> Iterator[None]:
-        """Waits until there is room for a photo of so many pixels, and holds it."""
+    def taken(self, pixels: int, spent: Spent) -> Iterator[None]:
+        """Waits until there is room for a photo of so many pixels, and holds it.
+
+        Adds the CPU seconds that its thread then takes to `spent`.
+        """
         with self._changed:
             self._changed.wait_for(lambda: not self._taken or self._taken + pixels <= self._most)
             self._taken += pixels
+        begun = time.thread_time()
         try:
             yield
         finally:
             with self._changed:
                 self._taken -= pixels
+                spent.codec_seconds += time.thread_time() - begun
                 self._changed.notify_all()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import TooManyDead, UsageError
-from tests.datasets import catalogue, rows, settings, write_tar
+from tests.datasets import catalogue, photo, rows, settings, write_tar
 
 
 def pictures(rows):
@@ -156,6 +156,23 @@ def test_too_many_dead_letters_stop_the_run(source, tiny_model, tmp_path, edit) 
     config = settings(source, tmp_path / "out", tiny_model, run={"max_dead_share": 0.1})
     with pytest.raises(TooManyDead, match=r"not_an_image \(4\)"):
         edit(config)
+
+
+def test_a_small_night_is_judged_with_those_before_it(tiny_model, tmp_path, edit) -> None:
+    bad, good = (("a", b"not a picture", "a green mug"), ("b", photo(1), "a green mug"))
+    folder = tmp_path / "in"
+
+    def night(number: int, *members) -> int:
+        write_tar(folder / f"{number}.tar", members)
+        config = settings(folder, tmp_path / "out", tiny_model, run={"max_dead_share": 0.3})
+        return edit(config).dead
+
+    write_tar(folder / "first.tar", [good])
+    assert night(1, good, ("c", photo(2), "a green mug")) == 0
+    assert night(2, bad) == 2  # of 8
+    with pytest.raises(TooManyDead, match="6 of 12 planned edits of this run and the 2 before it"):
+        night(3, bad, ("d", b"nor this", "a green mug"))
+    assert night(4, good) == 0
 
 
 def test_an_output_in_the_way_is_refused(source, tiny_model, tmp_path, edit) -> None:
