@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from webdataset import TarWriter
 
-from jobs.benchmark.classifier import Augment, Images, Labels, accuracy, jittered, trained
+from jobs.benchmark.classifier import Augment, Images, Labels, accuracy, any_hue, jittered, trained
 from jobs.benchmark.runs import go
 from pipeline.config import RunConfig, parse
 from pipeline.demo.photos import HELD_OUT
@@ -68,17 +68,21 @@ def measure(model: str, scenes: int, tests: int, seeds: int) -> dict[str, Any]:
     sets: dict[str, tuple[Examples, Augment | None]] = {
         "(a) the data": (data, None),
         "(b) with colour jitter": (data, jittered),
+        "(b*) with any hue": (data, any_hue),
         "(c) with counterfactuals, filtered": (data + kept, None),
         "(d) with counterfactuals, all": (data + kept + thrown, None),
         "(e) with true counterfactuals": (data + true, None),
     }
     rows = [_row(name, *these, judged, seeds) for name, these in sets.items()]
-    low, high = rows[1]["accuracy"], rows[4]["accuracy"]
+    by = {row["trained on"].split()[0]: row["accuracy"] for row in rows}
     way = {
-        row["trained on"][:3]: (row["accuracy"] - low) / (high - low) if high > low else None
-        for row in rows[2:4]
+        f"of the way from {low} to (e)": {
+            name: (by[name] - by[low]) / (by["(e)"] - by[low]) if by["(e)"] > by[low] else None
+            for name in ("(c)", "(d)")
+        }
+        for low in ("(b)", "(b*)")
     }
-    return {"rows": rows, "chance": 1 / len(KINDS), "of the way from (b) to (e)": way}
+    return {"rows": rows, "chance": 1 / len(KINDS), **way}
 
 
 def _tied(count: int) -> Iterator[Scene]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,16 +64,37 @@ def accuracy(model: nn.Module, images: Images, labels: Labels) -> float:
 
 
 def jittered(images: Images, rng: np.random.Generator) -> Images:
-    """Each with another hue, drawn from all, and another saturation and brightness."""
-    count, _, width, _ = images.shape
-    hsv = np.asarray(Image.fromarray(images.reshape(-1, width, 3)).convert("HSV"), np.float32)
+    """Four in five with another brightness, contrast, saturation and hue, at full strength.
+
+    As SimCLR draws them (Chen et al. 2020, appendix A): factors of 0.2 to 1.8, hues up to a fifth
+    of the circle.
+    """
+    each = (len(images), 1, 1, 1)
+    bright, contrast, colour = (rng.uniform(0.2, 1.8, each) for _ in range(3))
+    made = images * bright
+    made = _between(made.mean((1, 2, 3), keepdims=True), made, contrast)
+    made = _between(made.mean(3, keepdims=True), made, colour)
+    turned = _turned(made.astype(np.uint8), rng.uniform(-0.2, 0.2, len(images)))
+    return np.where(rng.random(each) < 0.8, turned, images)
+
+
+def any_hue(images: Images, rng: np.random.Generator) -> Images:
+    """Each with a hue drawn from all, as one who knows that colour says nothing would have it."""
+    return _turned(images, rng.random(len(images)))
+
+
+def _between(one: Any, other: Any, share: Any) -> Any:
+    return np.clip(one + share * (other - one), 0, 255)
+
+
+def _turned(images: Images, turns: NDArray[np.float64]) -> Images:
+    """With hues turned by so much of the circle each."""
+    width = images.shape[2]
+    hsv = np.asarray(Image.fromarray(images.reshape(-1, width, 3)).convert("HSV"))
     hsv = hsv.reshape(images.shape).copy()
-    each = (count, 1, 1)
-    hsv[..., 0] = (hsv[..., 0] + 256 * rng.random(each)) % 256
-    hsv[..., 1] *= rng.uniform(0.5, 1.5, each)
-    hsv[..., 2] *= rng.uniform(0.7, 1.3, each)
-    levels = np.clip(hsv, 0, 255).astype(np.uint8).reshape(-1, width, 3)
-    return np.asarray(Image.fromarray(levels, "HSV").convert("RGB")).reshape(images.shape)
+    hsv[..., 0] += np.round(256 * (turns % 1)).astype(np.uint8)[:, None, None]
+    whole = Image.fromarray(hsv.reshape(-1, width, 3), "HSV").convert("RGB")
+    return np.asarray(whole).reshape(images.shape)
 
 
 def _tensor(images: Images) -> Tensor:
