@@ -7,9 +7,8 @@ run takes over and the first then wakes, and with lying listings; on local disk 
 on a real S3 server behind a proxy that makes 10 % of requests fail. Exit 1 if anything is
 lost, doubled or different, or if a run ended without one line that says why. --nights grows,
 replaces and shrinks a folder between kills of the driver. --submitted strikes nothing: three
-nights by `ray job submit` on a head and two workers, over a folder that grows, and a run on a
-cluster that has no worker until it needs one. For the repository only: it uses the tests' datasets
-and S3 server.
+nights by `ray job submit` on a head and two workers, over a folder that grows. For the repository
+only: it uses the tests' datasets and S3 server.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tests.chaos.autoscaled import from_zero
 from tests.chaos.campaign import Campaign, Outcome
 from tests.chaos.nights import Nights
 from tests.chaos.submitted import nights as submitted_nights
@@ -59,8 +57,7 @@ def main(
 
 def _submitted() -> None:
     with tempfile.TemporaryDirectory(prefix="nights-") as folder:
-        problems = submitted_nights(Path(folder) / "nights", console.print)
-        problems += from_zero(Path(folder) / "zero", console.print)
+        problems = submitted_nights(Path(folder), console.print)
     for problem in problems:
         console.print(f"problem: {problem}")
     if problems:

@@ -58,7 +58,7 @@ class Cluster:
 @contextmanager
 def cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
     """Starts a head without CPUs and `workers` of two each; ends them, and no other Ray."""
-    head, dashboard = free_port(), free_port()
+    head, dashboard = _free_port(), _free_port()
     environment = {
         **os.environ,
         "RAY_AUTH_MODE": "token",
@@ -80,7 +80,7 @@ def cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
                         command, stdout=log, stderr=log, env=environment, start_new_session=True
                     )
                 )
-            _wait(lambda: listens(dashboard), processes[-1])
+            _wait(lambda: _listens(dashboard), processes[-1])
         yield Cluster(f"http://127.0.0.1:{dashboard}", environment)
     finally:
         for process in reversed(processes):
@@ -145,15 +145,13 @@ def _files(out: Path) -> dict[str, Any]:
     return {str(p.relative_to(out)): p.read_bytes() for p in out.glob("edits/*.parquet")}
 
 
-def free_port() -> int:
-    """One that nobody listens at."""
+def _free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
 
 
-def listens(port: int) -> bool:
-    """Whether somebody does."""
+def _listens(port: int) -> bool:
     with socket.socket() as one:
         return one.connect_ex(("127.0.0.1", port)) == 0
 
