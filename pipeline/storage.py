@@ -55,7 +55,10 @@ def connect(path: str, storage: Storage) -> tuple[AbstractFileSystem, str]:
         # Not Path.resolve: a link to a folder stays the name that the user gave.
         return fs, os.path.abspath(fs._strip_protocol(path))  # noqa: PTH100
     if scheme != "s3":
-        raise UsageError(f"{path}: only local paths and s3:// are read and written")
+        raise UsageError(
+            f"{path}: only local paths and s3:// are read and written; {scheme}:// is not, so copy "
+            "the data to one of these, or mount it"
+        )
     fs = fsspec.filesystem("s3", **_s3_options(storage))
     # The retries of s3fs and botocore multiply: 2 × 3 requests, then the error is ours to judge.
     fs.retries = 2

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import TooManyDead, UsageError
+from pipeline.errors import Held, TooManyDead, UsageError
+from pipeline.sinks.lease import writing
+from pipeline.sinks.ledger import runs
+from pipeline.sinks.output import open_output
 from tests.datasets import catalogue, photo, rows, settings, write_tar
 
 
@@ -173,6 +176,25 @@ def test_a_small_night_is_judged_with_those_before_it(tiny_model, tmp_path, edit
     with pytest.raises(TooManyDead, match="6 of 12 planned edits of this run and the 2 before it"):
         night(3, bad, ("d", b"nor this", "a green mug"))
     assert night(4, good) == 0
+
+
+def test_a_run_beside_another_is_told_as_refused(source, tiny_model, tmp_path, edit) -> None:
+    config = settings(source, tmp_path / "out", tiny_model)
+    with writing(open_output(config)), pytest.raises(Held, match="another run is writing"):
+        edit(config)
+    assert edit(config).chunks
+    told = [run.outcome for run in runs(open_output(config))]
+    assert told == ["refused", "done"]
+
+
+@pytest.mark.parametrize("scheme", ["gs", "abfs", "hf"])
+def test_a_place_that_was_never_tried_is_refused(
+    scheme, source, tiny_model, tmp_path, edit
+) -> None:
+    there = f"{scheme}://bucket/data"
+    for config in (settings(there, tmp_path, tiny_model), settings(source, there, tiny_model)):
+        with pytest.raises(UsageError, match=f"only local paths and s3://.*{scheme}:// is not"):
+            edit(config)
 
 
 def test_an_output_in_the_way_is_refused(source, tiny_model, tmp_path, edit) -> None:
