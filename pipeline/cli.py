@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from pipeline import cli_dead, cli_model, cli_output, cli_plan, cli_shop, process
-from pipeline import config as configs
+from pipeline import cli_dead, cli_model, cli_output, cli_plan, cli_shop, config_file, process
+from pipeline.config import RunConfig
 from pipeline.errors import RunError, UsageError
 from pipeline.evaluation import names as protocols
 from pipeline.terminal import (
@@ -63,7 +63,7 @@ def run(
     from pipeline.progress import Log, progress, summary, tally_json
 
     with answering(as_json) as answer:
-        settings = configs.load(config, overrides or [])
+        settings = config_file.load(config, overrides or [])
         if is_few_step(settings.model):
             console.print(f"warning {FEW_STEPS}", markup=False, soft_wrap=True)
         bar = nullcontext(Log(print_line)) if log else progress(console)
@@ -93,7 +93,7 @@ def plan(
     from pipeline.progress import plan_table
 
     with answering(as_json) as answer:
-        settings = configs.load(config, overrides or [])
+        settings = config_file.load(config, overrides or [])
         if price is not None and not (gpu or measure):
             raise UsageError("--price: of which hours? give --gpu or --measure too")
         expected = estimate(settings)
@@ -113,7 +113,7 @@ def preview(
     from pipeline.engine.preview import preview as sheet
 
     with console.status("loading the model and editing …"):
-        sheet(configs.load(config, overrides or []), number).save(out)
+        sheet(config_file.load(config, overrides or []), number).save(out)
     console.print(f"contact sheet: {out}")
 
 
@@ -168,13 +168,13 @@ def config_(
 ) -> None:
     """Check a config and print it with every default filled in; or print the schema."""
     if schema:
-        print(json.dumps(configs.schema(), indent=2))
+        print(json.dumps(config_file.schema(), indent=2))
         return
     if file is None:
         raise typer.BadParameter("give a CONFIG to check, or --schema")
     import yaml
 
-    settings = configs.load(file, overrides or [])
+    settings = config_file.load(file, overrides or [])
     print(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), end="")
 
 
@@ -208,7 +208,7 @@ def evaluate(
     from pipeline.evaluation import _evaluate
     from pipeline.progress import progress
 
-    def edit(settings: configs.RunConfig) -> None:
+    def edit(settings: RunConfig) -> None:
         with progress(console) as watch:
             run_config(settings, local=local, verbose=verbose, watch=watch)
 

@@ -54,7 +54,7 @@ def catalogue(folder: Path, shards: int = 2, per_shard: int = 9) -> Path:
 
 def settings(source: Path | str, output: Path | str, model: Path | str, /, **more: Any) -> Any:
     """A quick config that recolours `source`; `more` replaces or adds sections."""
-    from pipeline.config import parse
+    from pipeline.config_file import parse
 
     raw: dict[str, Any] = {
         "input": {"type": "webdataset", "path": str(source)},

@@ -151,7 +151,7 @@ def test_letters_that_no_replay_can_mend_are_told(diffedit, config_file, tmp_pat
 
 
 def test_a_second_writer_is_refused(diffedit, config_file, tmp_path) -> None:
-    from pipeline.config import load
+    from pipeline.config_file import load
     from pipeline.sinks.lease import writing
     from pipeline.sinks.output import open_output
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import load, parse, schema
+from pipeline.config_file import load, parse, schema
 from pipeline.errors import UsageError
 
 GOOD = {

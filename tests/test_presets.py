@@ -6,7 +6,8 @@ from typing import Any, get_args
 
 import pytest
 
-from pipeline.config import Check, parse
+from pipeline.config import Check
+from pipeline.config_file import parse
 from pipeline.errors import UsageError
 from pipeline.presets import PRESETS
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import parse
+from pipeline.config_file import parse
 from pipeline.errors import UsageError
 from pipeline.variants import Range, Variants, by_target, places, target_of
 

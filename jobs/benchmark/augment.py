@@ -23,7 +23,8 @@ from webdataset import TarWriter
 
 from jobs.benchmark.classifier import Augment, Images, Labels, accuracy, any_hue, jittered, trained
 from jobs.benchmark.runs import go
-from pipeline.config import RunConfig, parse
+from pipeline.config import RunConfig
+from pipeline.config_file import parse
 from pipeline.demo.photos import HELD_OUT
 from pipeline.demo.scenes import Scene
 

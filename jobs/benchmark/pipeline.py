@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from jobs.benchmark.runs import Committed, committed, go
-from pipeline.config import RunConfig, parse
+from pipeline.config import RunConfig
+from pipeline.config_file import parse
 from pipeline.demo.make_data import make_data
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 from jobs.benchmark.standin import Config as StandIn
-from pipeline.config import RunConfig, parse
+from pipeline.config import RunConfig
+from pipeline.config_file import parse
 from pipeline.demo.scenes import Scene
 from pipeline.engine.run import run
 from pipeline.engine.tally import Tally

@@ -22,7 +22,8 @@ from typing import IO, Any
 import pyarrow as pa
 
 from pipeline import errors
-from pipeline.config import RunConfig, parse
+from pipeline.config import RunConfig
+from pipeline.config_file import parse
 from pipeline.errors import BugError, RowError, RunError
 from pipeline.section import build
 from pipeline.sources._shard import Member, Pick, Shard

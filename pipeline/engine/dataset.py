@@ -23,7 +23,8 @@ from ray.data import Dataset
 from ray.data.block import BlockAccessor
 from ray.util.annotations import RayDeprecationWarning
 
-from pipeline.config import RunConfig, load, parse
+from pipeline.config import RunConfig
+from pipeline.config_file import load, parse
 from pipeline.engine.envelope import cell, opened, pack, per_chunk, unpack
 from pipeline.engine.flow import TASK_RETRIES, EditActor, actors
 from pipeline.engine.todo import filling

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from pipeline.config import RunConfig, parse
+from pipeline.config import RunConfig
+from pipeline.config_file import parse
 from pipeline.engine.careful import KILLED, Careful
 from pipeline.engine.recorded import Watch
 from pipeline.engine.run import by_bounds_in_force, interruptible

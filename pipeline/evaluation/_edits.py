@@ -18,7 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.config import RunConfig, parse
+from pipeline.config import RunConfig
+from pipeline.config_file import parse
 from pipeline.errors import UsageError
 from pipeline.evaluation._record import ENDINGS, Record, file_bytes, find, find_stem
 from pipeline.images.encode import encode_mask

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from pipeline import config as configs
-from pipeline import storage
+from pipeline import config_file, storage
 from pipeline.config import Bound
 from pipeline.errors import RunError, UsageError
 from pipeline.sinks import layout
@@ -58,7 +57,7 @@ def changed(output: Output, overrides: Sequence[str]) -> dict[str, Bound]:
         key = override.partition("=")[0]
         if not f"{key}.".startswith("check.keep."):
             raise UsageError(f"override {key}: a recheck changes check.keep and nothing else")
-        configs.assign(raw, override)
+        config_file.assign(raw, override)
     keep = raw["check"]["keep"] or {}
     if not isinstance(keep, dict):
         raise UsageError(f"check.keep: expected a mapping from score to bound (found {keep!r})")

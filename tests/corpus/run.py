@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipeline.config import parse
+from pipeline.config_file import parse
 from pipeline.engine.run import run
 from pipeline.errors import UsageError
 from pipeline.rows import PassedOver

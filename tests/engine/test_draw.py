@@ -8,7 +8,7 @@ from typing import Any
 
 from pyroaring import BitMap
 
-from pipeline.config import parse
+from pipeline.config_file import parse
 from pipeline.engine.todo import read
 from pipeline.section import build
 from pipeline.stages import Plan

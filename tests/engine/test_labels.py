@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config import parse
+from pipeline.config_file import parse
 from pipeline.errors import UsageError
 from pipeline.sinks.output import existing_output
 from pipeline.sinks.recheck import recheck

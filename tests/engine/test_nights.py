@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config import parse
+from pipeline.config_file import parse
 from pipeline.engine.estimate import estimate
 from pipeline.engine.outlook import outlook
 from pipeline.engine.run import run

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from pipeline.config import parse
+from pipeline.config_file import parse
 from pipeline.demo.scenes import Scene
 from pipeline.engine.run import run
 from pipeline.images.light import rgb_of

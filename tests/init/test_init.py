@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline import config
+from pipeline import config_file
 from pipeline.config import RunConfig
 from pipeline.engine.estimate import Estimate, estimate
 from pipeline.errors import UsageError
@@ -31,7 +31,7 @@ def made(path: Path | str, tmp_path: Path, use: str = "recolour", **more: Any) -
 ]:  # fmt: skip
     text = to_yaml(look(str(path), more.pop("endpoint_url", None)), use, "demo")
     (tmp_path / "run.yaml").write_text(text, encoding="utf-8")
-    settings = config.load(tmp_path / "run.yaml")
+    settings = config_file.load(tmp_path / "run.yaml")
     return text, settings, estimate(settings)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import RunConfig, load, parse, variants
+from pipeline.config import RunConfig, variants
+from pipeline.config_file import load, parse
 from pipeline.errors import UsageError
 
 

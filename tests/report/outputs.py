@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from pipeline import config
+from pipeline import config_file
 from pipeline.rows import Spent, result_schema
 from pipeline.sinks.output import Output
 from pipeline.sinks.part import write_part
@@ -87,7 +87,7 @@ def write_output(
     """The output of one shard; each chunk is a list of result rows; `last` tells its end."""
     place = {"path": str(path), "storage": storage or Storage(), "formats": ["parquet"]}
     output = made(
-        config.parse(
+        config_file.parse(
             {
                 "input": {"type": "webdataset", "path": "in"},
                 "output": place,

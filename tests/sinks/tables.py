@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 from PIL import Image
 
-from pipeline import config as configs
+from pipeline import config_file
 from pipeline.config import RunConfig
 from pipeline.rows import SOURCE, conform, result_schema
 from pipeline.sinks.output import Output, begin, open_output
@@ -29,7 +29,7 @@ def run_config(path: str, **sections: Any) -> RunConfig:
     }
     for name, section in sections.items():
         raw[name] = {**raw.get(name, {}), **section}
-    return configs.parse(raw)
+    return config_file.parse(raw)
 
 
 def made(config: RunConfig, model: dict[str, str] | None = None) -> Output:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from pipeline.config import parse
+from pipeline.config_file import parse
 from pipeline.errors import UsageError
 from pipeline.sinks import layout
 from pipeline.sinks.commits import read_commits

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipeline.config import parse
+from pipeline.config_file import parse
 from pipeline.rows import result_schema
 from pipeline.stages import Check
 

@@ -9,7 +9,7 @@ import pytest
 from pyroaring import BitMap
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from pipeline.config import parse
+from pipeline.config_file import parse
 from pipeline.demo.make_data import make_data
 from pipeline.engine.todo import read
 from pipeline.errors import UsageError
