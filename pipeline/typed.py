@@ -123,8 +123,8 @@ def _fits_plain(value: Any, kind: pa.DataType, beyond: bool) -> bool:
     if isinstance(value, bool) or pa.types.is_boolean(kind):
         return isinstance(value, bool) and pa.types.is_boolean(kind)
     if isinstance(value, int):
-        whole = pa.types.is_integer(kind) and _can(value, kind)
-        return whole or (_is(kind, _PLAIN[2:]) and float(value) == value)
+        # Arrow makes no float of an integer beyond those that it holds each of.
+        return _is(kind, _PLAIN[1:]) and _can(value, kind)
     return isinstance(value, float) and _is(kind, _PLAIN[2:])
 
 

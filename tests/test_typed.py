@@ -41,6 +41,14 @@ def test_the_type_of_values(values: list[Any], kind: pa.DataType | None) -> None
     assert typed.settled(typed.of_values(values)) == kind
 
 
+@pytest.mark.parametrize(("kind", "most"), [(pa.float32(), 2**24), (FLOAT, 2**53)])
+def test_a_float_column_takes_the_integers_that_arrow_makes_floats_of(
+    kind: pa.DataType, most: int
+) -> None:
+    assert typed.fits(most, kind) and not typed.fits(most + 2, kind)
+    assert typed.array([most], kind).to_pylist() == [most]
+
+
 @pytest.mark.parametrize(
     ("kind", "kept"),
     [

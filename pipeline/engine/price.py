@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.config import RunConfig
 from pipeline.engine.estimate import Estimate
 from pipeline.errors import UsageError
-from pipeline.models.work import Work, work
+from pipeline.models._work import Work, work
 
 GPUS = {
     "a10": 125,

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pipeline import labels, storage, typed
 from pipeline.errors import RunError
 from pipeline.labels import Label
-from pipeline.rows import ERROR
+from pipeline.rows import ERROR, RESULT, SOURCE
 from pipeline.sinks import layout
 from pipeline.sinks.columns import MEANINGS
 
@@ -36,7 +36,7 @@ def schema(columns: Iterable[Any], changed: Mapping[str, Label]) -> pa.Schema:
     A name that the pipeline uses itself, or that another has but for its case, gets `input_` before
     it. A field of no type is null's.
     """
-    taken = set(MEANINGS)
+    taken = {*MEANINGS, *SOURCE.names, *RESULT.names, *ERROR.names}
     fields = []
     for column in columns:
         told = {SHARD: column.shard.encode(), WHY: column.why.encode()}

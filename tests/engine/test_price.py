@@ -12,7 +12,7 @@ from pipeline.engine.measure import measure
 from pipeline.engine.price import GPUS, SHARE, price
 from pipeline.engine.run import run
 from pipeline.errors import UsageError
-from pipeline.models.work import work
+from pipeline.models._work import work
 from pipeline.progress import runs_table
 from pipeline.sinks.ledger import Entry, runs
 from pipeline.sinks.output import existing_output

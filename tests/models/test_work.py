@@ -17,7 +17,7 @@ from jobs.benchmark import arch
 from pipeline.config import variants
 from pipeline.models._flux2_klein import Flux2Klein
 from pipeline.models._stable_diffusion import StableDiffusion
-from pipeline.models.work import USUAL, work
+from pipeline.models._work import USUAL, work
 from pipeline.section import build
 from tests.models.tiny_families import make
 
