@@ -1,7 +1,8 @@
 """Paths → fsspec filesystems, the few operations the project needs on them, and storage errors →
 one clear line. Knows no format.
 
-Both the input and the output may lie on the local disk or on S3 (any server that speaks it).
+The input and the output may lie on the local disk, on S3 (any server that speaks it) or in one of
+the stores of `pipeline.clouds`, which answer as S3 does.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from pydantic import Field
 
+from pipeline import clouds
 from pipeline.errors import RunError, UsageError
 from pipeline.section import Section
 
@@ -35,7 +37,10 @@ TRIES = 6
 
 
 class Storage(Section):
-    """How to reach `s3://` paths. Keys come from the environment or a profile, never from here."""
+    """How to reach what is in a store. Keys come from the environment or a profile, not from here.
+
+    Only `anonymous` is of other stores than S3 too.
+    """
 
     endpoint_url: str | None = Field(None, description="S3 server; unset: AWS.")
     region: str | None = Field(None, description="Region name; unset: the environment's.")
@@ -46,8 +51,7 @@ class Storage(Section):
 def connect(path: str, storage: Storage) -> tuple[AbstractFileSystem, str]:
     """The filesystem of `path` and the path inside it (no trailing slash).
 
-    Credentials come from the environment or its profile.
-    Raises UsageError for a scheme that is neither local nor s3.
+    Credentials come from the environment or its profile. Raises UsageError for another scheme.
     """
     scheme, separator, _ = path.partition("://")
     if not separator or scheme == "file":
@@ -55,31 +59,18 @@ def connect(path: str, storage: Storage) -> tuple[AbstractFileSystem, str]:
         # Not Path.resolve: a link to a folder stays the name that the user gave.
         return fs, os.path.abspath(fs._strip_protocol(path))  # noqa: PTH100
     if scheme != "s3":
-        raise UsageError(
-            f"{path}: only local paths and s3:// are read and written; {scheme}:// is not, so copy "
-            "the data to one of these, or mount it"
-        )
-    fs = fsspec.filesystem("s3", **_s3_options(storage))
-    # The retries of s3fs and botocore multiply: 2 × 3 requests, then the error is ours to judge.
-    fs.retries = 2
-    # The ETag of each reply is held against that of the opening: not every server heeds If-Match.
-    fs.local_expiry_check = True
-    return fs, fs._strip_protocol(path).rstrip("/")
+        return clouds.connect(path, storage.anonymous, _refused_settings(storage))
+    return clouds.s3.connect(path, storage)
 
 
-def _s3_options(storage: Storage) -> dict[str, Any]:
-    client: dict[str, Any] = {}
-    if storage.endpoint_url:
-        client["endpoint_url"] = storage.endpoint_url
-    if storage.region:
-        client["region_name"] = storage.region
-    return {
-        "anon": storage.anonymous,
-        "profile": storage.profile,
-        "client_kwargs": client,
-        "config_kwargs": {"retries": {"mode": "standard", "total_max_attempts": 3}},
-        "use_listings_cache": False,
-    }
+def is_remote(path: str) -> bool:
+    """Whether `path` is in a store, and not on a disk of this machine."""
+    return "://" in path and not path.startswith("file://")
+
+
+def _refused_settings(storage: Storage) -> list[str]:
+    """Names of what is set and only S3 has."""
+    return [name for name in ("endpoint_url", "region", "profile") if getattr(storage, name)]
 
 
 def names(fs: AbstractFileSystem, folder: str) -> Iterator[str]:
@@ -94,14 +85,13 @@ def names(fs: AbstractFileSystem, folder: str) -> Iterator[str]:
         return
     bucket, _, prefix = folder.partition("/")
     prefix = f"{prefix}/" if prefix else ""
-    page: dict[str, Any] = {"NextContinuationToken": None}
-    while "NextContinuationToken" in page:
-        after = page["NextContinuationToken"]
-        token = {"ContinuationToken": after} if after else {}
-        page = retried(
-            partial(fs.call_s3, "list_objects_v2", Bucket=bucket, Prefix=prefix, **token)
-        )
-        yield from (entry["Key"][len(prefix) :] for entry in page.get("Contents", ()))
+    page = getattr(fs, "page", partial(clouds.s3.page, fs))
+    after = None
+    while True:
+        found, after = retried(partial(page, bucket, prefix, after))
+        yield from (name[len(prefix) :] for name in found)
+        if after is None:
+            return
 
 
 def _unlisted(error: OSError) -> None:
@@ -173,7 +163,7 @@ def create(fs: AbstractFileSystem, path: str, data: bytes) -> bool:
     Of several callers with different data exactly one gets True, even where replies are lost.
     Readers never see half a file; on a local disk without hard links they may see an empty one.
     """
-    make = _create_local if isinstance(fs, LocalFileSystem) else _create_s3
+    make = _create_local if isinstance(fs, LocalFileSystem) else _create_remote
     try:
         retried(partial(make, fs, path, data))
     except FileExistsError:
@@ -208,7 +198,7 @@ def _claim(target: Path, whole: Path) -> None:
         whole.replace(target)
 
 
-def _create_s3(fs: Any, path: str, data: bytes) -> None:
+def _create_remote(fs: Any, path: str, data: bytes) -> None:
     try:
         fs.pipe_file(path, data, mode="create")
     except OSError as error:
@@ -219,7 +209,8 @@ def _create_s3(fs: Any, path: str, data: bytes) -> None:
 
 def error_code(error: OSError) -> str:
     """S3's own word for what went wrong."""
-    return str(getattr(error.__cause__, "response", {}).get("Error", {}).get("Code", ""))
+    response = getattr(error.__cause__, "response", None)
+    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
 
 
 def remove(fs: AbstractFileSystem, path: str) -> None:
@@ -281,7 +272,7 @@ def _reason(path: str, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file, folder or bucket"
     if isinstance(error, PermissionError):
-        said = f" ({error})" if path.startswith("s3://") else ""
+        said = f" ({error})" if is_remote(path) else ""
         return f"permission denied{said}; {_hint(path)}"
     if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError"):
         return f"no credentials; {_hint(path)}"
@@ -290,6 +281,9 @@ def _reason(path: str, error: Exception) -> str:
 
 
 def _hint(path: str) -> str:
-    if path.startswith("s3://"):
+    scheme = path.partition("://")[0]
+    if scheme in clouds.KEYS:
+        return f"check {clouds.KEYS[scheme]}, and the container's or bucket's name"
+    if scheme == "s3":
         return "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, storage.profile and the bucket"
     return "check the folder's owner and mode"

@@ -19,7 +19,9 @@ complaints = Console(stderr=True)
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="key.path=value …, over the file.", metavar="[KEY=VALUE]")
 ]
-Folder = Annotated[str, typer.Argument(help="Output folder or s3:// prefix.", metavar="DIR")]
+Folder = Annotated[
+    str, typer.Argument(help="Output folder, s3:// or abfs:// prefix.", metavar="DIR")
+]
 Endpoint = Annotated[str | None, typer.Option(help="S3 server of an s3:// DIR; unset: AWS.")]
 
 Json = Annotated[

@@ -84,7 +84,7 @@ def _refuse(out: Path, output: Output) -> None:
     if out.is_dir() and any(out.iterdir()) and not (out / JOURNAL).is_file():
         raise UsageError(f"{out}: not empty and not of an export; choose an empty or new folder")
     inner, outer = out.resolve(), Path(output.root).resolve()
-    if not output.path.startswith("s3://") and inner.is_relative_to(outer):
+    if not storage.is_remote(output.path) and inner.is_relative_to(outer):
         raise UsageError(f"{out}: lies in the output {output.path}; choose a folder beside it")
 
 

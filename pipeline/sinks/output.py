@@ -16,7 +16,7 @@ from fsspec.core import has_magic
 from pipeline import storage as storages
 from pipeline.errors import UsageError
 from pipeline.sinks import bounds, inputs, layout
-from pipeline.storage import Storage
+from pipeline.storage import Storage, is_remote
 
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
@@ -102,9 +102,9 @@ def refuse_nested(config: RunConfig) -> None:
     """
     source, out = config.input, config.output
     server = source.storage.endpoint_url
-    if _is_s3(source.path) != _is_s3(out.path):
+    if _scheme(source.path) != _scheme(out.path):
         return
-    if _is_s3(out.path) and server != out.storage.endpoint_url:
+    if is_remote(out.path) and server != out.storage.endpoint_url:
         return
     folder, below = _folder(source.path)
     inner, outer = _real(folder), _real(out.path)
@@ -128,13 +128,13 @@ def _folder(path: str) -> tuple[str, bool]:
 
 def _real(path: str) -> str:
     """With a slash at its end, so that one folder's name may begin another's."""
-    if _is_s3(path):
+    if is_remote(path):
         return path.rstrip("/") + "/"
     return os.path.join(os.path.realpath(path.removeprefix("file://")), "")  # noqa: PTH118
 
 
-def _is_s3(path: str) -> bool:
-    return path.startswith("s3://")
+def _scheme(path: str) -> str:
+    return path.partition("://")[0] if is_remote(path) else "file"
 
 
 def open_output(config: RunConfig, model: Mapping[str, str] | None = None) -> Output:
@@ -205,7 +205,7 @@ def _other_bounds_alone(output: Output, there: Mapping[str, Any]) -> bool:
 def _place(config: RunConfig) -> str:
     """Where the input lies, whatever the folder that the command was typed in."""
     path, server = config.input.path, config.input.storage.endpoint_url
-    return f"{server} {path}" if _is_s3(path) else _real(path)
+    return f"{server} {path}" if is_remote(path) else _real(path)
 
 
 def existing_output(path: str, endpoint_url: str | None = None) -> Output:

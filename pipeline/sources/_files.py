@@ -27,7 +27,9 @@ PILLOW_LIMIT = 178_956_970
 class Files(Section):
     """Where the input lies, and how large one picture may be."""
 
-    path: str = Field(description="Folder (read with its sub-folders), glob or one file; or s3://.")
+    path: str = Field(
+        description="Folder (read with its sub-folders), glob or one file; or s3://, abfs://."
+    )
     storage: Storage = Storage()
     max_bytes: int = Field(64 << 20, ge=1, description="Encoded bytes; larger: dead `too_large`.")
     max_pixels: int = Field(
@@ -93,8 +95,8 @@ class ShardFile:
     bad content (a dead letter), though tarfile and pyarrow raise OSError for either.
 
     With a `pin` (see `exact`), what is read is what was listed: a file of another state raises
-    `Changed` when it is opened, and after any read that another content may have got into. On S3
-    each reply is held against the ETag, for not every server heeds If-Match.
+    `Changed` when it is opened, and after any read that another content may have got into. In a
+    store each reply is held against the ETag; not every S3 server heeds If-Match.
     """
 
     mode = "rb"

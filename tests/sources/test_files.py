@@ -76,7 +76,7 @@ def test_wrong_places(tmp_path: Path, moto: Storage) -> None:
         paths(str(tmp_path / "*.tar"))
     with pytest.raises(UsageError, match="s3://no-such-bucket/x: cannot read the input"):
         paths("s3://no-such-bucket/x", moto)
-    with pytest.raises(UsageError, match="only local paths and s3://"):
+    with pytest.raises(UsageError, match="only local paths, s3://"):
         paths("gs://bucket/x")
 
 
