@@ -20,7 +20,7 @@ class Blend:
     That is a ramp: 0 a feather outside of the outline, 128 on it, 255 a feather inside. Where the
     surround has another colour than the product, its colour says how much of a pixel near the
     outline is the product's, whatever the outline's error; where it has the same, the outline does,
-    with a ramp of half that width. A matte knows no shadow from a dark product: it reaches less far
+    with a ramp of a third of that width. A matte knows no shadow from a dark product: it reaches less far
     out, and further in.
     """
 
@@ -34,7 +34,7 @@ class Blend:
         tells = 1.0 if fit.matte else fit.tells_background
         reached = _rise(0.35, 0.45) if fit.matte else _rise(0, 0.03)
         inside = _rise(0.8, 1) if fit.matte else _rise(0.5, 0.95)
-        inner = tells * inside + (1 - tells) * _rise(0.125, 0.875)
+        inner = tells * inside + (1 - tells) * _rise(0.35, 0.65)
         return cls(fit, inner, tells * (1 - inside) * reached)
 
     def __call__(self, photo: Pixels, mask: Plane, ramp: Plane) -> None:

@@ -20,6 +20,11 @@ ENDS = 80, 10
 """Percentiles of surround and product between which a pixel is of both."""
 APART = 0.65
 """Distance of these, over the spread of both, from which on colour tells the two apart."""
+GRAIN = 0.03
+"""Difference in the root of light that is no more than what noise and JPEG leave."""
+SHADE = 0.6
+"""Of its mean light: a product that would look like its surround in such shade is not told by it,
+as white is not from grey."""
 RIDGE = 1e-4
 """Variance (of light's square root) that rounding and noise leave in the flattest of pictures."""
 WHOLLY = 0.8
@@ -45,7 +50,10 @@ class Matte:
         inner, outer = inner @ across, outer @ across
         low, high = np.percentile(outer, ENDS[0]), np.percentile(inner, ENDS[1])
         apart = (high - low) / np.sqrt(inner.var() + outer.var())
-        return cls(across, float(low), float(high)) if apart > APART else None
+        shaded = (inner.mean() * np.sqrt(SHADE) - low) / (high - low)
+        gap = (high - low) / np.linalg.norm(across)
+        told = apart > APART and shaded > 0.5 and gap > GRAIN
+        return cls(across, float(low), float(high)) if told else None
 
     def most(self, light: Planes, brightest: float) -> Floats:
         """(N,) how much body light a pixel may have: its share of the product, or `brightest`."""

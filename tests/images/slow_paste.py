@@ -67,7 +67,7 @@ def _recolored(original: Any, ramp: Any, fit: Recolouring) -> Any:
     )
     tells = 1 - min(1, fit.surround / 0.5)
     inside, reached = ((ramp - 0.5) / 0.45).clip(0, 1), (ramp / 0.03).clip(0, 1)
-    plain = ((ramp - 0.125) / 0.75).clip(0, 1)
+    plain = ((ramp - 0.35) / 0.3).clip(0, 1)
     of_inner, of_rim = tells * inside + (1 - tells) * plain, tells * (1 - inside) * reached
     made = light + of_inner[..., None] * (inner - light) + of_rim[..., None] * (rim - light)
     made = np.uint8(_srgb(made).round())
