@@ -20,8 +20,8 @@ class Blend:
     That is a ramp: 0 a feather outside of the outline, 128 on it, 255 a feather inside. Where the
     surround has another colour than the product, its colour says how much of a pixel near the
     outline is the product's, whatever the outline's error; where it has the same, the outline does,
-    with a ramp of a third of that width. A matte knows no shadow from a dark product: it reaches less far
-    out, and further in.
+    with a ramp of a third of that width. A matte knows no shadow from a dark product: it reaches
+    less far out, and further in.
     """
 
     fit: Recolouring
