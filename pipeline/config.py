@@ -83,7 +83,9 @@ Formats = Annotated[
 class Output(Section):
     """Where and how results are written."""
 
-    path: str = Field(description="Folder, s3:// or abfs:// prefix of this run; made if missing.")
+    path: str = Field(
+        description="Folder, or s3://, gs:// or abfs:// prefix of this run; made if missing."
+    )
     storage: Storage = Storage()
     formats: Formats = Field(
         ("parquet", "webdataset"), description="What edits are written as: one or both."

@@ -20,7 +20,7 @@ Overrides = Annotated[
     list[str] | None, typer.Argument(help="key.path=value …, over the file.", metavar="[KEY=VALUE]")
 ]
 Folder = Annotated[
-    str, typer.Argument(help="Output folder, s3:// or abfs:// prefix.", metavar="DIR")
+    str, typer.Argument(help="Output folder, or s3://, gs:// or abfs:// prefix.", metavar="DIR")
 ]
 Endpoint = Annotated[str | None, typer.Option(help="S3 server of an s3:// DIR; unset: AWS.")]
 

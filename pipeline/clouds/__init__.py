@@ -13,9 +13,12 @@ from fsspec import AbstractFileSystem
 from pipeline.clouds import s3 as s3
 from pipeline.errors import UsageError
 
-EXTRAS = {"abfs": "azure"}
+EXTRAS = {"abfs": "azure", "gs": "gs"}
 """Scheme → its module here and the extra that installs its client."""
-KEYS = {"abfs": "AZURE_STORAGE_CONNECTION_STRING (or AZURE_STORAGE_ACCOUNT_NAME and _ACCOUNT_KEY)"}
+KEYS = {
+    "abfs": "AZURE_STORAGE_CONNECTION_STRING (or AZURE_STORAGE_ACCOUNT_NAME and _ACCOUNT_KEY)",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS (or gcloud auth application-default login)",
+}
 """Scheme → where its credentials come from."""
 
 
@@ -36,7 +39,7 @@ def connect(path: str, anonymous: bool, s3_only: list[str]) -> tuple[AbstractFil
             f"{path}: storage.{s3_only[0]} is of s3:// alone; the place of {scheme}:// is told by "
             f"{KEYS[scheme]}"
         )
-    if "@" in place.partition("/")[0]:
+    if scheme == "abfs" and "@" in place.partition("/")[0]:
         raise UsageError(f"{path}: name the account in {KEYS[scheme]}, not in the path")
     extra = EXTRAS[scheme]
     try:

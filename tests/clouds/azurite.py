@@ -25,15 +25,13 @@ def serving(folder: Path) -> Iterator[str]:
     program = ROOT / "node_modules/.bin/azurite-blob"
     if not program.exists() or not shutil.which("node"):
         pytest.skip("no azurite here: sh infra/test-tools.sh")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     where = ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--inMemoryPersistence"]
     quiet = ["--skipApiVersionCheck", "--disableTelemetry", "--silent"]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen([program, *where, *quiet], stdout=log, stderr=log, cwd=folder)
     try:
-        _wait(server, port, folder / "log")
+        wait(server, port, folder / "log")
         with pytest.MonkeyPatch.context() as patch:
             for name in [name for name in os.environ if name.startswith("AZURE_")]:
                 patch.delenv(name)
@@ -42,6 +40,13 @@ def serving(folder: Path) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait()
+
+
+def free_port() -> int:
+    """On loopback."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def _connection(port: int) -> str:
@@ -61,11 +66,12 @@ def _container(name: str) -> str:
     return f"abfs://{name}"
 
 
-def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """Returns once it answers."""
     for _ in range(300):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         assert server.poll() is None, log.read_text()
         time.sleep(0.1)
-    raise AssertionError(f"azurite did not start: {log.read_text()}")
+    raise AssertionError(f"it did not start: {log.read_text()}")

@@ -1,4 +1,5 @@
-"""A dataset in Azure Blob Storage, against Azurite: read, written, resumed, raced for, refused."""
+"""A dataset in the stores of Azure and Google, against emulators: read, written, resumed, raced
+for, refused."""
 
 from __future__ import annotations
 
@@ -23,14 +24,18 @@ from pipeline.sinks.streamed import stream
 from pipeline.sinks.verify import verify
 from pipeline.sources._files import Changed, Files, ShardFile, exact
 from pipeline.sources._listing import info_of, list_files, list_folder
-from tests.clouds.azurite import serving
+from tests.clouds import azurite, fake_gcs
 from tests.datasets import rows, settings, write_tar
 
+SERVERS = {"abfs": azurite, "gs": fake_gcs}
 
-@pytest.fixture(scope="module")
-def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An abfs:// container on Azurite, which the environment says how to reach."""
-    with serving(tmp_path_factory.mktemp("azurite")) as path:
+
+@pytest.fixture(scope="module", params=SERVERS)
+def container(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A container on an emulator, which the environment says how to reach."""
+    with SERVERS[request.param].serving(tmp_path_factory.mktemp("store")) as path:
         yield path
 
 
@@ -122,24 +127,41 @@ def test_a_file_that_changes_while_it_is_read_is_told(place: str) -> None:
             file.read(10)
 
 
-def test_what_cannot_be_reached_is_one_line(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def refusal(place: str) -> Iterator[Any]:
+    """What is said, in one line, of an output that cannot be opened."""
     blobs = type(storage.connect(place, storage.Storage())[0])
 
-    def refusal(path: str, **more: Any) -> str:
+    def refused(path: str, **more: Any) -> str:
         blobs.clear_instance_cache()
-        with pytest.raises(UsageError) as refused:
-            open_output(settings("in", path, "model", output={"storage": more}))
-        assert "\n" not in str(refused.value)
-        return str(refused.value)
+        return told(lambda: open_output(settings("in", path, "model", output={"storage": more})))
 
-    assert "no such file" in _of(lambda: list_files(Files(path=f"{place}/no"), PassedOver()))
-    assert "bucket" in _of(lambda: list_files(Files(path="abfs://no-such/x"), PassedOver()))
+    yield refused
+    blobs.clear_instance_cache()
+
+
+def told(call: Any) -> str:
+    with pytest.raises(UsageError) as refused:
+        call()
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def test_what_cannot_be_reached_is_one_line(place: str, refusal: Any) -> None:
+    scheme = place.partition("://")[0]
+    assert "no such file" in told(lambda: list_files(Files(path=f"{place}/no"), PassedOver()))
+    nowhere = Files(path=f"{scheme}://no-such/x")
+    assert "or bucket" in told(lambda: list_files(nowhere, PassedOver()))
     assert "endpoint_url is of s3:// alone" in refusal(place, endpoint_url="http://x")
-    assert "name the account in" in refusal("abfs://c@account.dfs.core.windows.net/x")
     with pytest.raises(UsageError, match="lie one in the other"):
         refuse_nested(settings(place, f"{place}/out", "model"))
+
+
+@pytest.mark.parametrize("container", ["abfs"], indirect=True)
+def test_keys_of_azure(place: str, refusal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     known = os.environ["AZURE_STORAGE_CONNECTION_STRING"]
     wrong = known.replace("AccountKey=", "AccountKey=AAAA")
+    assert "name the account in" in refusal("abfs://c@account.dfs.core.windows.net/x")
     with monkeypatch.context() as patch:
         patch.setenv("AZURE_STORAGE_CONNECTION_STRING", wrong)
         said = refusal(place)
@@ -147,13 +169,22 @@ def test_what_cannot_be_reached_is_one_line(place: str, monkeypatch: pytest.Monk
         assert "AAAA" not in said
         patch.delenv("AZURE_STORAGE_CONNECTION_STRING")
         assert "no credentials; check AZURE_STORAGE" in refusal(place)
-        patch.setitem(sys.modules, "adlfs.spec", None)
-        patch.delitem(sys.modules, "pipeline.clouds.azure", raising=False)
+        without(patch, "azure", "adlfs.spec")
         assert "pip install 'diffedit-pipeline[azure]'" in refusal(place)
-    blobs.clear_instance_cache()
 
 
-def _of(call: Any) -> str:
-    with pytest.raises(UsageError) as refused:
-        call()
-    return str(refused.value)
+@pytest.mark.parametrize("container", ["gs"], indirect=True)
+def test_keys_of_google(
+    place: str, refusal: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.delenv("STORAGE_EMULATOR_HOST")
+        patch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+        assert "no credentials; check GOOGLE_APPLICATION" in refusal(place)
+        without(patch, "gs", "gcsfs.core")
+        assert "pip install 'diffedit-pipeline[gs]'" in refusal(place)
+
+
+def without(patch: pytest.MonkeyPatch, name: str, client: str) -> None:
+    patch.setitem(sys.modules, client, None)
+    patch.delitem(sys.modules, f"pipeline.clouds.{name}", raising=False)
