@@ -66,6 +66,15 @@ CHANGE = [
 ]
 """What a swap changes."""
 
+TRIES = [
+    pa.field("rank", pa.int32()),  # 1: the best of several tries; null: there were no tries
+    pa.field("variant", pa.int32()),  # which try, from 0
+    pa.field("tries", pa.int32()),  # how many there were at this edit
+    pa.field("mask_threshold", pa.float64()),  # as drawn for this try; null: the config's
+    pa.field("mask_dilate", pa.int32()),  # as drawn for this try; null: the config's
+]
+"""Which of several tries an edit is; all null where there were none."""
+
 EDIT_TYPE = pa.struct(
     [
         pa.field("name", pa.string()),  # unique among the image's edits
@@ -101,11 +110,7 @@ RESULT = pa.schema(
         pa.field("encoding_ratio", pa.float64()),
         pa.field("guidance_scale", pa.float64()),
         pa.field("seed", pa.int64()),  # of the row's noise maps; below 2**53
-        pa.field("rank", pa.int32()),  # 1: the best of several tries; null: there were no tries
-        pa.field("variant", pa.int32()),  # which try, from 0
-        pa.field("tries", pa.int32()),  # how many there were at this edit
-        pa.field("mask_threshold", pa.float64()),  # as drawn for this try; null: the config's
-        pa.field("mask_dilate", pa.int32()),  # as drawn for this try; null: the config's
+        *TRIES,
         pa.field("edited", pa.binary()),  # encoded, output.image_format, the source's own size
         pa.field("encoding", pa.string()),  # lossless | copied | fresh: why (see images.encode)
         pa.field("mask", pa.binary()),  # PNG, mode L, 255 where `edited` may differ; source's size

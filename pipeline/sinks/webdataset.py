@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.rows import ERROR, INPUT_MASKS
+from pipeline.rows import ERROR, INPUT_MASKS, TRIES
 from pipeline.sinks.inputs import changed, meanings
 from pipeline.sinks.output import Output
 from pipeline.sinks.parquet import PICTURES
@@ -166,6 +166,12 @@ def _typed(batch: pa.RecordBatch) -> Row:
     return row
 
 
+def _elsewhere(output: Output) -> set[str]:
+    """Columns that the JSON lacks: a member's own, and those that no edit of the output has."""
+    drawn = output.settings["edit"].get("variants")
+    return {"id", "target_prompt"} | ({field.name for field in TRIES} if not drawn else set())
+
+
 def _finite(value: float, kind: pa.DataType) -> float | None:
     # JSON has no NaN and no infinity; and 0.3 is not to be read as 0.30000001192092896.
     short = float(str(np.float32(value))) if pa.types.is_float32(kind) else value
@@ -179,7 +185,7 @@ def _members(
     if output.source:
         yield SOURCE, source
     yield MASK, views["mask"]
-    values = {name: value for name, value in row.items() if name not in ("id", "target_prompt")}
+    values = {name: value for name, value in row.items() if name not in _elsewhere(output)}
     formats = {"source_format": told(source) if source.size else ""}
     formats |= {"edited_format": told(edited)}
     labels = changed(row, output)

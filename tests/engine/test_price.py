@@ -90,7 +90,8 @@ def test_the_ledger_compares_a_plan_with_what_came(config: Any, tmp_path: Path) 
     )
     table = runs_table([first, second])
     cells = [list(column.cells) for column in table.columns]
-    assert f"{second.evaluations} / {second.foretold.evaluations}" in cells[9]
+    wanted = f"{second.evaluations} / {second.foretold.evaluations}"
+    assert any(wanted in column for column in cells)
 
 
 def test_records_of_before_are_read(tiny_model: Path, tmp_path: Path) -> None:
