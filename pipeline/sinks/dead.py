@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline import storage
+from pipeline.sinks import parquet
 from pipeline.sinks.commits import MISSING, read_commits, superseded
 from pipeline.sinks.output import Output
 from pipeline.sinks.parquet import with_pictures, write
@@ -44,9 +44,7 @@ def read(output: Output, problems: list[str] | None = None) -> Iterator[pa.Table
 
 def read_part(output: Output, path: str) -> pa.Table:
     """One part of dead letters, its pictures as `image`; `path` is below the output folder."""
-    file = pq.ParquetFile(pa.BufferReader(storage.read(output.fs, f"{output.root}/{path}")))
-    groups = [file.read_row_group(number) for number in range(file.num_row_groups)]
-    table = pa.concat_tables([file.schema_arrow.empty_table(), *groups])
+    table = parquet.read(storage.read(output.fs, f"{output.root}/{path}"))
     image = pc.struct_field(table["source"], "bytes")
     return table.drop_columns(["source"]).append_column("image", image)
 

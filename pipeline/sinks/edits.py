@@ -43,7 +43,8 @@ def columns(output: Output, path: str, wanted: Callable[[str], bool]) -> pa.Tabl
         rows = [{k: v for k, v in row.items() if wanted(k)} for row in _samples(output, path)]
         return pa.Table.from_pylist(rows)
     part = open_part(output, path)
-    return part.read(columns=[name for name in part.schema_arrow.names if wanted(name)])
+    chosen = [name for name in part.schema_arrow.names if wanted(name)]
+    return part.read(columns=chosen, use_threads=False)
 
 
 def rows(output: Output, path: str, numbers: Collection[int]) -> Iterator[Row]:
@@ -53,7 +54,7 @@ def rows(output: Output, path: str, numbers: Collection[int]) -> Iterator[Row]:
         yield from (row for i, row in enumerate(_samples(output, path)) if i in chosen)
         return
     first = 0
-    for batch in open_part(output, path).iter_batches(batch_size=BATCH):
+    for batch in open_part(output, path).iter_batches(batch_size=BATCH, use_threads=False):
         for number in sorted(chosen.intersection(range(first, first + len(batch)))):
             yield batch.slice(number - first, 1).to_pylist()[0]
         first += len(batch)

@@ -79,7 +79,7 @@ def _without_reason(schema: pa.Schema) -> pa.Schema:
 def _rows(output: Output, path: str, schema: pa.Schema) -> Iterator[Made]:
     part = edits.open_part(output, path)
     for number in range(part.num_row_groups):
-        group = conform(part.read_row_group(number), schema)
+        group = conform(part.read_row_group(number, use_threads=False), schema)
         names, ordinals = group["id"].to_pylist(), group["ordinal"].to_pylist()
         for at, (name, ordinal) in enumerate(zip(names, ordinals, strict=True)):
             yield Made(-1 if ordinal is None else ordinal, name, partial(group.slice, at, 1))

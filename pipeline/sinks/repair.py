@@ -11,15 +11,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import blake2b
-from io import BytesIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from pipeline import storage
 from pipeline.errors import RunError
-from pipeline.sinks import bounds, layout, webdataset
+from pipeline.sinks import bounds, layout, parquet, webdataset
 from pipeline.sinks.commits import Commit, PartFile, Progress, commit_names, read_each
 from pipeline.sinks.layout import ChunkName
 from pipeline.sinks.output import Output
@@ -124,7 +122,7 @@ def _ids(output: Output, path: str) -> list[str]:
     data = storage.read(output.fs, f"{output.root}/{path}")
     if path.endswith(".tar"):
         return [name for name, _ in webdataset.samples(data)]
-    ids: list[str] = pq.read_table(BytesIO(data), columns=["id"])["id"].to_pylist()
+    ids: list[str] = parquet.read(data, ["id"])["id"].to_pylist()
     return ids
 
 
@@ -146,7 +144,7 @@ def _read_files(output: Output, paths: list[str]) -> tuple[list[PartFile], Table
         if kind == "webdataset":
             rows[kind] = pa.table({"id": [name for name, _ in webdataset.samples(data)]})
         else:
-            rows[kind] = pq.read_table(BytesIO(data))
+            rows[kind] = parquet.read(data)
         count = len(rows[kind])
         files.append(PartFile(path=path, rows=count, bytes=len(data), blake2b=digest))
     return files, rows
@@ -272,7 +270,7 @@ def _model(output: Output, progress: Progress) -> Iterator[str]:
     for _, commit in read_each(output, progress.names()):
         for file in commit.files_of("edits") if isinstance(commit, Commit) else ():
             data = storage.read(output.fs, f"{output.root}/{file.path}")
-            (weights, *_) = pq.read_table(BytesIO(data), columns=["weights"])["weights"].to_pylist()
+            (weights, *_) = parquet.read(data, ["weights"])["weights"].to_pylist()
             storage.put(output.fs, path, Weights(weights=weights).model_dump_json().encode())
             yield f"{layout.MODEL}: damaged; made anew from {file.path}"
             return

@@ -12,17 +12,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from io import BytesIO
 from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyroaring import BitMap64 as BitMap  # a picture may have more rows than one, see rows.RANK
 
 from pipeline import storage
 from pipeline.rows import RANK
-from pipeline.sinks import bounds, webdataset
+from pipeline.sinks import bounds, parquet, webdataset
 from pipeline.sinks.commits import (
     Commit,
     PartFile,
@@ -262,7 +260,7 @@ def _opened(output: Output, file: PartFile) -> tuple[str | None, Counter[str]]:
 
 
 def _row_ids(data: bytes) -> Counter[str]:
-    return Counter(pq.read_table(BytesIO(data), columns=["id"])["id"].to_pylist())
+    return Counter(parquet.read(data, ["id"])["id"].to_pylist())
 
 
 def _sample_ids(data: bytes) -> Counter[str]:
