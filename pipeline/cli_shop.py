@@ -23,7 +23,9 @@ class Use(StrEnum):
 
 
 def init(
-    source: Annotated[str, typer.Argument(help="Folder, file, glob or s3://.", metavar="INPUT")],
+    source: Annotated[
+        str, typer.Argument(help="Folder, file, glob, s3:// or hf://.", metavar="INPUT")
+    ],
     use: Annotated[Use, typer.Option(help="What the edits are for.")] = Use.recolour,
     model: Annotated[str, typer.Option(help="As model.path in a config.")] = "demo",
     endpoint_url: Endpoint = None,

@@ -2,7 +2,7 @@
 one clear line. Knows no format.
 
 The input and the output may lie on the local disk, on S3 (any server that speaks it) or in one of
-the stores of `pipeline.clouds`, which answer as S3 does.
+the stores of `pipeline.clouds`, which answer as S3 does; the Hugging Face Hub is read-only.
 """
 
 from __future__ import annotations
@@ -48,10 +48,11 @@ class Storage(Section):
     anonymous: bool = Field(False, description="Send no credentials (public buckets).")
 
 
-def connect(path: str, storage: Storage) -> tuple[AbstractFileSystem, str]:
+def connect(path: str, storage: Storage, write: bool = False) -> tuple[AbstractFileSystem, str]:
     """The filesystem of `path` and the path inside it (no trailing slash).
 
-    Credentials come from the environment or its profile. Raises UsageError for another scheme.
+    Credentials come from the environment or its profile. Raises UsageError for another scheme, and
+    where `write` for one that is only read.
     """
     scheme, separator, _ = path.partition("://")
     if not separator or scheme == "file":
@@ -59,7 +60,7 @@ def connect(path: str, storage: Storage) -> tuple[AbstractFileSystem, str]:
         # Not Path.resolve: a link to a folder stays the name that the user gave.
         return fs, os.path.abspath(fs._strip_protocol(path))  # noqa: PTH100
     if scheme != "s3":
-        return clouds.connect(path, storage.anonymous, _refused_settings(storage))
+        return clouds.connect(path, storage.anonymous, _refused_settings(storage), write)
     return clouds.s3.connect(path, storage)
 
 
@@ -269,6 +270,8 @@ def _of_storage(error: Exception) -> bool:
 
 
 def _reason(path: str, error: Exception) -> str:
+    if isinstance(error, clouds.Unknown):
+        return str(error)
     if isinstance(error, FileNotFoundError):
         return "no such file, folder or bucket"
     if isinstance(error, PermissionError):
@@ -283,7 +286,8 @@ def _reason(path: str, error: Exception) -> str:
 def _hint(path: str) -> str:
     scheme = path.partition("://")[0]
     if scheme in clouds.KEYS:
-        return f"check {clouds.KEYS[scheme]}, and the container's or bucket's name"
+        what = "dataset" if scheme == "hf" else "container's or bucket"
+        return f"check {clouds.KEYS[scheme]}, and the {what}'s name"
     if scheme == "s3":
         return "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, storage.profile and the bucket"
     return "check the folder's owner and mode"

@@ -175,6 +175,8 @@ def _output(found: Looked, what: str) -> str:
     """A place beside the input, never in it."""
     path = found.path.split("*", 1)[0]
     head = path.rstrip("/")
+    if path.startswith("hf://"):  # where nothing is written
+        return f"out/{what}"
     if "://" in path:
         inside = head.split("://", 1)[1].partition("/")[2]
         return f"{head}-{what}" if inside else f"out/{what}"

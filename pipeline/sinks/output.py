@@ -45,12 +45,12 @@ class Output:
     @property
     def fs(self) -> AbstractFileSystem:
         """The filesystem that holds the folder."""
-        return storages.connect(self.path, self.storage)[0]
+        return storages.connect(self.path, self.storage, write=True)[0]
 
     @property
     def root(self) -> str:
         """The folder's path in `fs`."""
-        return storages.connect(self.path, self.storage)[1]
+        return storages.connect(self.path, self.storage, write=True)[1]
 
     @property
     def formats(self) -> Collection[str]:

@@ -28,7 +28,8 @@ class Files(Section):
     """Where the input lies, and how large one picture may be."""
 
     path: str = Field(
-        description="Folder (read with its sub-folders), glob or one file; or s3://, gs://, abfs://."
+        description="Folder (read with its sub-folders), glob or one file; or s3://, gs://, "
+        "abfs://, hf://datasets/."
     )
     storage: Storage = Storage()
     max_bytes: int = Field(64 << 20, ge=1, description="Encoded bytes; larger: dead `too_large`.")

@@ -187,7 +187,7 @@ def test_a_run_beside_another_is_told_as_refused(source, tiny_model, tmp_path, e
     assert told == ["refused", "done"]
 
 
-@pytest.mark.parametrize("scheme", ["hf"])
+@pytest.mark.parametrize("scheme", ["oss"])
 def test_a_place_that_was_never_tried_is_refused(
     scheme, source, tiny_model, tmp_path, edit
 ) -> None:

@@ -77,7 +77,7 @@ def test_wrong_places(tmp_path: Path, moto: Storage) -> None:
     with pytest.raises(UsageError, match="s3://no-such-bucket/x: cannot read the input"):
         paths("s3://no-such-bucket/x", moto)
     with pytest.raises(UsageError, match="only local paths, s3://"):
-        paths("hf://bucket/x")
+        paths("oss://bucket/x")
 
 
 def test_a_missing_column_stops_before_the_run(local: Place) -> None:
