@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from jobs.benchmark.memory import watched
-from jobs.benchmark.photos import floor_seconds, jpeg
+from jobs.benchmark.photos import floors, jpeg, over_floors
 from jobs.benchmark.runs import go, shards, stand_in
 from jobs.benchmark.standin import Config as StandIn
 from pipeline.config import RunConfig
@@ -39,13 +39,11 @@ def _row(folder: Path, side: int, images: int, targets: int, cpus: int) -> dict[
     run = _run(folder / f"{side}", pictures, count, targets, cpus)
     edits = count * targets
     cpu = (run["CPU s"] - base["CPU s"]) / edits
-    floor = None if side == MIXED else floor_seconds(pictures[0], targets)
     return {
         "side": side or "100 to 8,000",
         "edits": edits,
         "CPU s": cpu,
-        "floor": floor,
-        "CPU / floor": floor and cpu / floor,
+        **over_floors(cpu, floors(pictures, targets)),
         "private MiB": run["private MiB"] - base["private MiB"],
         "base MiB": base["private MiB"],
         "store MiB": run["store MiB"],

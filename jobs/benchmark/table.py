@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-WIDTH = 120
+WIDTH = 160
 """Columns where the output is no terminal."""
 
 

@@ -44,19 +44,20 @@ class Blend:
         new = self.fit.applied(light)
         at = np.flatnonzero(ramp != 255)  # what is left is whole
         if at.size:
-            self._mix(new, [plane[at] for plane in light], ramp.ravel()[at], at)
-        made = np.stack([levels(plane) for plane in new], axis=-1).reshape(photo.shape)
-        rows, columns = np.divmod(at, ramp.shape[1])
-        differs = (made[rows, columns] != photo[rows, columns]).any(axis=1)
-        mask[rows[differs], columns[differs]] = 255
-        photo[...] = made
+            self._mix(new, [plane.take(at) for plane in light], ramp.take(at), at)
+        differs = np.zeros(mask.shape, bool)
+        for channel, (plane, before) in enumerate(zip(new, planes, strict=True)):
+            made = levels(plane)
+            differs |= (made != before).reshape(mask.shape)
+            photo[..., channel] = made.reshape(mask.shape)
+        np.maximum(mask, differs * np.uint8(255), out=mask)
 
     def _mix(self, new: Planes, before: Planes, ramp: Plane, at: NDArray[np.intp]) -> None:
         """`new` at the places `at` becomes a mixture with the light `before`, by `ramp` there."""
-        inner, rim = self.inner[ramp], self.rim[ramp]
+        inner, rim = self.inner.take(ramp), self.rim.take(ramp)
         across = self.fit.applied(before, rim=True)
         for plane, old, other in zip(new, before, across, strict=True):
-            plane[at] = old + inner * (plane[at] - old) + rim * (other - old)
+            plane[at] = old + inner * (plane.take(at) - old) + rim * (other - old)
 
 
 def _rise(first: float, last: float) -> Floats:

@@ -130,11 +130,15 @@ class Blocks:
             setattr(dct, name, ours)
 
 
+JPEGLIB = "turbo210"
+"""Of the libraries that jpeglib brings, the fastest at Huffman codes."""
+
+
 @cache
 def _jpeglib() -> Any:
     import jpeglib
 
-    jpeglib.version.set("turbo210")  # of the libraries it brings, the fastest at Huffman codes
+    jpeglib.version.set(JPEGLIB)
     return jpeglib
 
 
