@@ -7,7 +7,9 @@ Shapes: T masks, I pictures, C H W their channels and sides, h w the sides of th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +17,9 @@ from torch import Tensor
 
 RIDGE = 1e-3
 """Variance of a picture in [0, 1] below which there is no edge to follow (the paper's ε)."""
+PLACES = 8
+"""A radius at which the filter's functions are found: with 4, objects lose 0.005 of IoU, with 6,
+backgrounds 0.002."""
 COVERED = 0.1
 """Share of a cell inside of the outline from which on the cell is edited: an object's rim lies in
 cells that are mostly background, and would keep its old look."""
@@ -43,33 +48,50 @@ def covered(outline_THW: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def guided(target_THW: Tensor, guide_CHW: Tensor, radius: int) -> Tensor:
-    """(T, H, W) the targets as locally linear functions of the guide (He et al., eq. 14 to 16)."""
-    means_CHW, means_THW = box(guide_CHW, radius), box(target_THW, radius)
-    spread = _box_pairs(guide_CHW, guide_CHW, radius) - means_CHW[:, None] * means_CHW
-    shared = _box_pairs(guide_CHW, target_THW, radius) - means_CHW[:, None] * means_THW
+    """(T, H, W) the targets as locally linear functions of the guide (He et al., eq. 14 to 16).
+
+    The functions are found `PLACES` times a radius and change linearly between (He and Sun 2015,
+    "Fast guided filter"): they are means over windows, and vary no faster.
+    """
+    size = guide_CHW.shape[-2:]
+    height, width = (min(side, math.ceil(PLACES * side / radius)) for side in size)
+    mean = partial(box, radius=radius, size=(height, width))
+    means_Chw, means_Thw = mean(guide_CHW), mean(target_THW)
+    spread = _pairs(guide_CHW, guide_CHW, mean) - means_Chw[:, None] * means_Chw
+    shared = _pairs(guide_CHW, target_THW, mean) - means_Chw[:, None] * means_Thw
     ridge = RIDGE * torch.eye(len(guide_CHW), device=guide_CHW.device)
-    slope_HWCT = torch.linalg.solve(spread.permute(2, 3, 0, 1) + ridge, shared.permute(2, 3, 0, 1))
-    offset_THW = means_THW - torch.einsum("hwct,chw->thw", slope_HWCT, means_CHW)
-    slope_CTHW = box(slope_HWCT.permute(2, 3, 0, 1).flatten(0, 1), radius).view_as(shared)
-    return (slope_CTHW * guide_CHW[:, None]).sum(0) + box(offset_THW, radius)
+    slope_hwCT = torch.linalg.solve(spread.permute(2, 3, 0, 1) + ridge, shared.permute(2, 3, 0, 1))
+    offset_Thw = means_Thw - torch.einsum("hwct,chw->thw", slope_hwCT, means_Chw)
+    lines_LThw = torch.cat([slope_hwCT.permute(2, 3, 0, 1), offset_Thw[None]])
+    smooth = box(lines_LThw.flatten(0, 1), radius * height / size[0])
+    lines_LTHW = F.interpolate(smooth[None], size, mode="bilinear").view(-1, *target_THW.shape)
+    return (lines_LTHW[:-1] * guide_CHW[:, None]).sum(0) + lines_LTHW[-1]
 
 
-def _box_pairs(a_AHW: Tensor, b_BHW: Tensor, radius: int) -> Tensor:
-    """(A, B, H, W) means of the products of each a with each b."""
-    pairs_ABHW = a_AHW[:, None] * b_BHW
-    return box(pairs_ABHW.flatten(0, 1), radius).view_as(pairs_ABHW)
+def _pairs(a_AHW: Tensor, b_BHW: Tensor, mean: Callable[[Tensor], Tensor]) -> Tensor:
+    """(A, B, h, w) means of the products of each a with each b."""
+    means = mean((a_AHW[:, None] * b_BHW).flatten(0, 1))
+    return means.view(len(a_AHW), len(b_BHW), *means.shape[1:])
 
 
-def box(x_CHW: Tensor, radius: int) -> Tensor:
-    """Means of windows of 2·radius + 1, smaller at the picture's border."""
-    height, width = x_CHW.shape[-2:]
+def box(x_CHW: Tensor, radius: float, size: tuple[int, int] | None = None) -> Tensor:
+    """Means of windows that reach `radius` to each side, smaller at the picture's border.
+
+    There is one about each pixel of a grid of `size` over the picture, (C, *size); None: about each
+    of its own pixels.
+    """
     # Two matrix products: pooling is slow where windows are large.
-    down_HH, across_WW = (_windows(side, radius).to(x_CHW.device) for side in (height, width))
-    return down_HH @ x_CHW @ across_WW.T
+    sides, device = x_CHW.shape[-2:], x_CHW.device
+    down_hH, across_wW = (
+        _windows(side, radius, count, device)
+        for side, count in zip(sides, size or sides, strict=True)
+    )
+    return down_hH @ x_CHW @ across_wW.T
 
 
-def _windows(side: int, radius: int) -> Tensor:
-    """(side, side) row i averages what lies within `radius` of i."""
-    at = torch.arange(side)
-    inside = (at[:, None] - at).abs() <= radius
-    return inside / inside.sum(1, keepdim=True)
+@lru_cache(16)
+def _windows(side: int, radius: float, count: int, device: torch.device) -> Tensor:
+    """(count, side) row i averages what lies within `radius` of the i-th of `count` places."""
+    places = (torch.arange(count, dtype=torch.float64) + 0.5) * side / count - 0.5
+    inside = (places[:, None] - torch.arange(side)).abs() <= radius
+    return (inside / inside.sum(1, keepdim=True)).to(device)

@@ -51,6 +51,17 @@ def test_a_target_that_is_a_part_of_the_guide_stays() -> None:
     torch.testing.assert_close(guided(target, guide, 4), target, atol=0.01, rtol=0)
 
 
+def test_fewer_places_change_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    thing = disc(128, 0.27)
+    target = F.avg_pool2d(thing.float()[None], 17, 1, 8)
+    guide = picture(thing) / 2 + 0.5
+    fast = guided(target, guide, 16)
+    monkeypatch.setattr("pipeline.diffusion.refine.PLACES", 16)  # every pixel
+    exact = guided(target, guide, 16)
+    assert (fast - exact).abs().mean() < 0.002
+    assert ((fast > 0.5) != (exact > 0.5)).sum() < 0.005 * thing.sum()
+
+
 def test_the_outline_follows_the_edges_of_the_picture() -> None:
     thing = disc(128, 0.27)
     blurred = F.avg_pool2d(thing.float()[None, None], 24, 8, 12, count_include_pad=False)[0]
