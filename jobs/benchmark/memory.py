@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,12 +33,13 @@ class Peaks:
         self.largest = 0.0
         self.store = 0.0
         self.processes = 0
+        self.looking = 0.0  # seconds of CPU
         self._cpu: dict[int, float] = {}  # of each process, as it was last seen
 
     @property
     def cpu(self) -> float:
-        """CPU seconds of all processes so far."""
-        return sum(self._cpu.values())
+        """CPU seconds of all processes so far, but for those of looking."""
+        return sum(self._cpu.values()) - self.looking
 
     def look(self) -> None:
         """Looks once."""
@@ -69,6 +71,7 @@ def watched() -> Iterator[Peaks]:
     def watch() -> None:
         while not done.wait(EVERY):
             peaks.look()
+            peaks.looking = time.thread_time()
 
     thread = threading.Thread(target=watch, daemon=True)
     peaks.look()

@@ -22,6 +22,7 @@ import torch
 from PIL import Image
 
 from pipeline.demo.scenes import Scene
+from pipeline.images.alike import thumbnail
 from pipeline.images.bucket import to_model
 from pipeline.images.decode import decode
 from pipeline.images.encode import encode_edited, encode_mask
@@ -64,6 +65,7 @@ def _row(side: int, targets: int, rounds: int) -> dict[str, Any]:
         "paste back": lambda: paste_back(photo.rgb, edit, mask, "recolor", 0.02, None, seen),
         "encode": lambda: encode_edited(picture, area, original, "source"),
         "mask": lambda: encode_mask(file.mask),
+        "thumbnail": lambda: thumbnail(picture, area),
         "scores": lambda: scored(SCORES, Pair(photo, picture, area, file.mask, held=True)),
     }
     spent = {name: _seconds(work, rounds) / targets for name, work in once.items()}

@@ -12,6 +12,8 @@ from pipeline.images.picture import Picture, Pixels, Plane
 
 SIDE = 64
 """Pixels, both ways."""
+EACH = 8
+"""Pixels of a picture, both ways, that one of its thumbnail is the mean of, at least."""
 NEAR = 3.0
 """Of 255: mean difference, over the channels, where either of two edits has its mask."""
 
@@ -25,9 +27,18 @@ class Thumbnail(NamedTuple):
 
 def thumbnail(picture: Picture, mask: Plane) -> Thumbnail:
     """Of an edit at its own size; `mask` is (H, W) uint8."""
-    size, box = (SIDE, SIDE), Image.Resampling.BOX
-    rgb = Image.fromarray(picture.on_white()).resize(size, box)
-    return Thumbnail(np.asarray(rgb), np.asarray(Image.fromarray(mask).resize(size, box)))
+    rgb, around = Image.fromarray(_fewer(picture).on_white()), Image.fromarray(mask)
+    small, edited = (image.resize((SIDE, SIDE), Image.Resampling.BOX) for image in (rgb, around))
+    return Thumbnail(np.asarray(small), np.asarray(edited))
+
+
+def _fewer(picture: Picture) -> Picture:
+    """Of a large picture a grid of pixels: of more, the means would be the same within noise."""
+    down, across = (max(1, side // (EACH * SIDE)) for side in picture.rgb.shape[:2])
+    alpha = picture.alpha
+    return Picture(
+        picture.rgb[::down, ::across], alpha if alpha is None else alpha[::down, ::across]
+    )
 
 
 def first_alike(thumbnails: Sequence[Thumbnail | None]) -> list[int | None]:

@@ -47,6 +47,8 @@ def share_of(light: Planes, body: Floats) -> Floats:
         along = (chroma - chroma.sum() * LUMA) / np.float32(max(square, 1e-9))
         by_chroma = weighted(light, along + np.float32(SLACK / own) * LUMA)
         np.clip(by_chroma, 0, most, out=by_chroma)
+        if trust == 1:
+            return np.asarray(by_chroma)
         share += np.float32(trust) * by_chroma
     if trust < 1:
         foreign = np.sqrt(squares(beside(light, most, body)))

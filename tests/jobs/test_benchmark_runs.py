@@ -78,7 +78,7 @@ def test_help_names_every_mode() -> None:
 
 def test_photos_tells_each_step_and_the_floor(run: Any) -> None:
     (row,) = run("photos", "--sides", "320", "--targets", "2", "--rounds", "1")["rows"]
-    steps = ("decode", "to model", "blocks", "paste back", "encode", "mask", "scores")
+    steps = ("decode", "to model", "blocks", "paste back", "encode", "mask", "thumbnail", "scores")
     assert row["all"] == pytest.approx(sum(row[step] for step in steps))
     for library in ("Pillow", "jpeglib"):
         assert row[f"all / {library}"] == pytest.approx(row["all"] / row[f"floor, {library}"])
