@@ -16,9 +16,11 @@ COLUMNS = [pa.field("group_id", pa.string()), pa.field("split", pa.string())]
 
 def grouped(rows: pa.Table, output: Output) -> pa.Table:
     """`rows` of a result table with `group_id` and `split`."""
-    views = [blob.as_buffer() for blob in rows["image"]]
-    known = {_place(v): group_of(v) for v in {_place(v): v for v in views if v}.values()}
-    ids = [known[_place(view)] if view else None for view in views]
+    images, ordinals = rows["image"], rows["ordinal"].to_pylist()
+    firsts = {ordinal: number for number, ordinal in reversed(list(enumerate(ordinals)))}
+    # One at a time: Arrow copies the bytes of a scalar.
+    known = {ordinal: _group(images[first]) for ordinal, first in firsts.items()}
+    ids = [known[ordinal] for ordinal in ordinals]
     shares = output.splits
     splits = [split_of(name, shares) if name and shares else None for name in ids]
     for field, values in zip(COLUMNS, (ids, splits), strict=True):
@@ -26,8 +28,8 @@ def grouped(rows: pa.Table, output: Output) -> pa.Table:
     return rows
 
 
-def _place(view: pa.Buffer) -> tuple[int, int]:
-    return view.address, view.size
+def _group(image: pa.BinaryScalar) -> str | None:
+    return group_of(image.as_buffer()) if image.is_valid else None
 
 
 def group_of(image: pa.Buffer) -> str:

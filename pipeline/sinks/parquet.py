@@ -21,7 +21,7 @@ from pipeline.rows import ERROR, INPUT_MASKS, result_schema
 from pipeline.sinks.groups import COLUMNS
 from pipeline.sinks.inputs import placed
 from pipeline.sinks.output import Output
-from pipeline.sinks.pictures import told
+from pipeline.sinks.pictures import HEAD, extension
 
 ROW_GROUP = 32
 """Rows a group at most: a reader that wants one row holds the pictures of this many."""
@@ -184,11 +184,11 @@ def _way(schema: pa.Schema) -> dict[str, Any]:
 def _images(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     structs = []
     for blobs in column.chunks:
-        paths = [_path(name, blob) for blob in blobs]
+        paths = [_path(name, head) for head in pc.binary_slice(blobs, 0, HEAD).to_pylist()]
         columns = [blobs, pa.array(paths, pa.string())]
         structs.append(pa.StructArray.from_arrays(columns, fields=list(IMAGE)))
     return pa.chunked_array(structs, type=IMAGE)
 
 
-def _path(name: str, blob: pa.BinaryScalar) -> str | None:
-    return f"{name}.{told(blob.as_buffer())}" if blob.is_valid else None
+def _path(name: str, head: bytes | None) -> str | None:
+    return None if head is None else f"{name}.{extension(head)}"
