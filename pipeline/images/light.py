@@ -51,12 +51,12 @@ def lab(srgb: NDArray[np.uint8] | Floats) -> NDArray[np.float64]:
     return np.asarray(rgb2lab(srgb))
 
 
-_LEVELS = (companded(np.arange(65536, dtype=np.float32) / 65535) * 255 + 0.5).astype(np.uint8)
+_LEVELS = (companded((np.arange(65536) + 0.5) / 65536) * 255 + 0.5).astype(np.uint8)
+"""Of light from i / 65536 on."""
 
 
 def levels(light: Floats) -> NDArray[np.uint8]:
     """Linear light, clipped to [0, 1] → sRGB levels. `light` is spent."""
     np.clip(light, 0, 1, out=light)
-    light *= np.float32(65535)
-    light += np.float32(0.5)
+    light *= np.float32(65535.99)
     return np.asarray(_LEVELS.take(light.astype(np.uint16), mode="clip"))

@@ -108,7 +108,8 @@ class Recolouring:
 
         `rim`: across the outline, where what is as near to the body as the surround is, stays.
         """
-        share = share_of(light, self.body)
+        luma = weighted(light, LUMA)
+        share = share_of(light, self.body, luma)
         if self.matte:
             share = self._of_the_product(self.matte, light, share, rim)
         net = share
@@ -119,7 +120,7 @@ class Recolouring:
         new = [plane + net * step for plane, step in zip(light, shift, strict=True)]
         changed = min(1.0, float(np.linalg.norm(shift) / np.linalg.norm(self.body) / WHOLLY))
         if changed:
-            _less_tinge(new, light, share, self.body, changed)
+            _less_tinge(new, beside(light, luma, share, self.body), share, self.body, changed)
         if self.pattern and not rim:
             turn(new, light, share, self.body, self.target, self.pattern)
         return new
@@ -133,12 +134,12 @@ class Recolouring:
         return np.asarray(np.where(shining, share, most))
 
 
-def _less_tinge(new: Planes, light: Planes, share: Floats, body: Floats, changed: float) -> None:
+def _less_tinge(new: Planes, rest: Planes, share: Floats, body: Floats, changed: float) -> None:
     """Takes from `new` what the hue of the body's pixels differs from it; other colours stay.
 
-    A bright orange that is clipped turns yellow: on black, what is left of it would be green.
+    `rest` is the pixels' chroma beside the body's. A bright orange that is clipped turns yellow: on
+    black, what is left of it would be green.
     """
-    rest = beside(light, share, body)
     whole = share * np.float32(HUE * max(1e-4, float(np.linalg.norm(body - body @ LUMA))))
     whole += np.float32(1e-6)
     near = np.sqrt(squares(rest))

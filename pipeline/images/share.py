@@ -30,17 +30,18 @@ def planes(light: Floats) -> Planes:
     return list(np.ascontiguousarray(light.T))
 
 
-def share_of(light: Planes, body: Floats) -> Floats:
+def share_of(light: Planes, body: Floats, luma: Floats | None = None) -> Floats:
     """s, (N,): how much of the body colour is in each pixel; never more than its luminance.
 
     By its chroma along the body's, for what lies on a body or beside it has another. A body without
     chroma: all its luminance, unless it has chroma itself, so that a coloured print stays, and but
-    for shine, which lies over the body as a mixture with white.
+    for shine, which lies over the body as a mixture with white. `luma` is theirs, if it is at hand.
     """
     own = max(float(body @ LUMA), 1e-4)
     chroma, trust = body - np.float32(own), chromatic(body)
     square = float(chroma @ chroma)
-    most = weighted(light, LUMA / np.float32(own))
+    luma = weighted(light, LUMA) if luma is None else luma
+    most = luma / np.float32(own)
     share = np.zeros_like(most)
     if trust:
         # Of three primaries' chroma along the body's, weighted: the grey in a pixel has none.
@@ -51,7 +52,7 @@ def share_of(light: Planes, body: Floats) -> Floats:
             return np.asarray(by_chroma)
         share += np.float32(trust) * by_chroma
     if trust < 1:
-        foreign = np.sqrt(squares(beside(light, most, body)))
+        foreign = np.sqrt(squares(beside(light, luma, most, body)))
         foreign /= most * np.float32(own) + np.float32(DIM)
         own_hue = np.clip((PRINT - foreign) / np.float32(PRINT - FAINT), 0, 1)
         bare = np.minimum(most, np.float32(MOST)) * own_hue
@@ -91,7 +92,7 @@ def squares(planes: Planes) -> Floats:
     return np.asarray(total)
 
 
-def beside(light: Planes, share: Floats, body: Floats) -> Planes:
+def beside(light: Planes, luma: Floats, share: Floats, body: Floats) -> Planes:
     """The chroma of pixels but for that of a share of the body's."""
-    luma, chroma = weighted(light, LUMA), body - body @ LUMA
+    chroma = body - body @ LUMA
     return [plane - luma - share * own for plane, own in zip(light, chroma, strict=True)]
