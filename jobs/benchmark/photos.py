@@ -31,7 +31,7 @@ from pipeline.images.paste import paste_back
 from pipeline.images.picture import Picture
 from pipeline.images.splice import JPEGLIB
 from pipeline.metrics._pair import Pair
-from pipeline.stages.edit import KEPT_PIXELS
+from pipeline.stages.room import LARGE
 from pipeline.stages.score import scored
 
 MODEL_SIDE = 512
@@ -57,7 +57,7 @@ def _row(side: int, targets: int, rounds: int) -> dict[str, Any]:
     picture = Picture(pasted)
     file = encode_edited(picture, area, original, "source")
     once = {
-        "decode": lambda: [decode(data, side * side) for _ in range(1 + (side**2 > KEPT_PIXELS))],
+        "decode": lambda: [decode(data, side * side) for _ in range(1 + (side**2 > LARGE))],
         "to model": lambda: to_model(photo.rgb, (MODEL_SIDE, MODEL_SIDE)),
         "blocks": lambda: Original(data).blocks,
     }

@@ -41,7 +41,7 @@ from pipeline.stages.choose import Attempt, attempts, kept
 from pipeline.stages.explode import Outcome, Row, exploded, with_alike
 from pipeline.stages.guard import as_row_error, guarded
 from pipeline.stages.judge import Judges
-from pipeline.stages.room import Room
+from pipeline.stages.room import LARGE, Room, give_back
 from pipeline.stages.score import reached, scored
 from pipeline.stages.turn import Turn
 
@@ -54,8 +54,6 @@ TRAJECTORY_BYTES = 1 << 30
 """Of those levels, where that allows fewer images."""
 EDITED_BYTES, EDIT_BYTES = 512 << 20, 16
 """Of their edited pictures and outlines, where that allows fewer; what one takes a pixel."""
-KEPT_PIXELS = 1 << 20
-"""A larger photo is decoded once more when its edits are put into it: a chunk may have many."""
 PIXELS_A_THREAD = 16 << 20
 """Photos that are being decoded and encoded take 20 to 30 bytes a pixel."""
 
@@ -153,7 +151,7 @@ class Edit:
         except Exception as error:
             return as_row_error(error)
         seed = row_seed(self._config.run.seed, row["shard"], row["key"])
-        kept = picture if count <= KEPT_PIXELS else None
+        kept = picture if count <= LARGE else None
         tries = attempts(self._config.edit.variants, row["edits"], seed)
         return Job(index, row["edits"], tries, row["image"], masks, count, kept, seen, prior, seed)
 
@@ -206,14 +204,20 @@ class Edit:
     ) -> list[Outcome]:
         """One photo's outcomes, by one thread: what its edits share is made once and then freed."""
         with self._room.taken(job.pixels, spent):
-            picture = job.kept or decode(job.data, self._config.input.max_pixels)
-            given = self._given(job.masks, picture)
-            photo = Photo(job, picture, Original(job.data), given, seen)
-            colours = [attempt.planned["colour"] for attempt in job.tries]
-            return [
-                self._outcome(photo, *edit, colour)
-                for edit, colour in zip(edits, colours, strict=True)
-            ]
+            outcomes = self._outcomes(job, seen, edits)
+            give_back(job.pixels)
+        return outcomes
+
+    def _outcomes(
+        self, job: Job, seen: Tensor, edits: Sequence[tuple[Target, Edited]]
+    ) -> list[Outcome]:
+        picture = job.kept or decode(job.data, self._config.input.max_pixels)
+        given = self._given(job.masks, picture)
+        photo = Photo(job, picture, Original(job.data), given, seen)
+        colours = [attempt.planned["colour"] for attempt in job.tries]
+        return [
+            self._outcome(photo, *edit, colour) for edit, colour in zip(edits, colours, strict=True)
+        ]
 
     def _outcome(self, photo: Photo, target: Target, edited: Edited, colour: str | None) -> Outcome:
         if edited.error:

@@ -1,15 +1,30 @@
 """How many pixels are worked on at a time, so that memory does not grow with photos or threads,
-and a clock of that work. Knows no picture.
+a clock of that work, and what gives its memory back. Knows no picture.
 """
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Condition
 
 from pipeline.rows import Spent
+
+LARGE = 1 << 20
+"""Pixels from which on a photo is decoded once more when its edits are put into it, for a chunk may
+have many, and leaves much behind that was freed."""
+_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, others need none
+
+
+def give_back(pixels: int) -> None:
+    """Gives what the work on a large photo freed back to the system.
+
+    glibc would keep it in an arena of each thread: 0.5 GiB after 24 photos of up to 36 megapixels.
+    """
+    if pixels > LARGE and _trim:
+        _trim(0)
 
 
 class Room:

@@ -84,7 +84,7 @@ def test_a_photo_that_is_not_held_meanwhile_gives_the_same_rows(
     turned[0x0112] = 6
     pictures = [jpeg(1), jpeg(2, exif=turned), photo(3, (60, 80))]
     held = rows(tmp_path / "a", tiny_model, pictures)
-    monkeypatch.setattr(module, "KEPT_PIXELS", 0)
+    monkeypatch.setattr(module, "LARGE", 0)
     monkeypatch.setattr(module, "PIXELS_A_THREAD", 1)  # one at a time
     again = rows(tmp_path / "b", tiny_model, pictures)
     changed = {"shard_version"}  # the tar was written a moment later
