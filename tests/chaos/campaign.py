@@ -76,9 +76,19 @@ class Campaign:
     """Strikes on one dataset; `endpoint` is a real S3 server's, its keys in the environment."""
 
     def __init__(
-        self, folder: Path, seed: int, endpoint: str | None, say: Say, per_shard: int = 48
+        self,
+        folder: Path,
+        seed: int,
+        endpoint: str | None,
+        say: Say,
+        per_shard: int = 48,
+        tries: int = 1,
     ) -> None:
+        """`tries`: at each edit, of which the best is kept."""
         self._folder = folder
+        best_of = {"variants": {"tries": tries, "by": "edit_change"}} if tries > 1 else {}
+        # Steps enough that editing is the slow part, as it is with a real model.
+        self._edit = {"steps": 30, **best_of}
         self._random = random.Random(seed)
         self._endpoint = endpoint
         self._say = say
@@ -128,12 +138,11 @@ class Campaign:
     def _attempt(self, folder: Path, path: str, endpoint: str | None, kills: int) -> None:
         """Runs into `path` with up to `kills` kills until a run ends well (0: without Ray)."""
         folder.mkdir(parents=True)
-        # Steps enough that editing is the slow part, as it is with a real model.
         config = settings(
             self._source,
             path,
             self._model,
-            edit={"steps": 30},
+            edit=self._edit,
             check={"keep": {"mask_area": {"min": 0.49}}},  # a sixth is rejected
             run={"max_dead_share": 1},
         )
