@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -126,7 +127,7 @@ def _fresh(picture: Picture, mask: Plane, original: Original, why: str) -> Encod
     out = io.BytesIO()
     Image.fromarray(picture.on_white()).save(out, "JPEG", **(original.tables or _TABLES))
     kept = [] if original.says_adobe_rgb else _exif(original, UPRIGHT)
-    return Encoded(_marked(out.getvalue(), kept), mask, f"{FRESH}: {why}")
+    return Encoded(marked(out.getvalue(), kept), mask, f"{FRESH}: {why}")
 
 
 def _kept(picture: Picture, mask: Plane, original: Original, why: str) -> Encoded:
@@ -159,7 +160,7 @@ def _copied(picture: Picture, mask: Plane, original: Original) -> Encoded:
     touched = blocks.touched(inside)
     extra = [whole for marker, _, whole in original.extra if marker != _APP1]
     file = blocks.with_units(rgb, touched, original.own_colours)
-    data = _marked(file, [*_exif(original, orientation), *extra])
+    data = marked(file, [*_exif(original, orientation), *extra])
     return Encoded(data, shown(blocks.may_differ(touched, inside.shape), orientation), COPIED)
 
 
@@ -171,6 +172,6 @@ def _exif(original: Original, orientation: int) -> list[bytes]:
     return [jpeg.segment(_APP1, block) for block in blocks if block]
 
 
-def _marked(data: bytes, extra: list[bytes]) -> bytes:
-    """The JPEG `data` with these segments and the marker."""
+def marked(data: bytes, extra: Sequence[bytes] = ()) -> bytes:
+    """The JPEG `data` with these segments, in place of its own, and the marker."""
     return jpeg.dressed(data, [*extra, jpeg.segment(_APP1, jpeg.XMP_HEAD + XMP.encode())])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from pipeline.config import Bound
 from pipeline.keep import told
+from pipeline.sinks import layout
 from pipeline.sinks.columns import meaning, type_name
 from pipeline.sinks.features import head
 from pipeline.sinks.inputs import meanings, notes
@@ -161,6 +162,7 @@ _PLACES = {
     "webdataset/sizes.json": ("webdataset", "the same, as open_clip reads it"),
     "rejected/*.parquet": (None, "one row an edit that a bound of `check.keep` rejected, whole"),
     "dead/*.parquet": (None, "one row an edit that failed, with the source and the reason"),
+    "card/*.jpg": (None, "the pictures of this page"),
     "settings/*.json": (None, "the settings that each row's `fingerprint` names"),
     "_state/": (None, "what resuming needs; not for publishing"),
 }
@@ -186,10 +188,12 @@ def card(
     schemas: Mapping[str, pa.Schema],
     keep: Mapping[str, Bound],
     examples: Sequence[Mapping[str, Any]],
+    shown: Collection[str],
 ) -> str:
     """The page; `schemas` are those of the files in `edits`, `rejected` and `dead`.
 
-    `keep`: the bounds in force; `examples`: a few values of some edits.
+    `keep`: the bounds in force; `examples`: a few values of some edits, `shown`: the ids of those
+    that have a picture beside the page.
     """
     more = [field for field in schemas["rejected"] if field.name not in schemas["edits"].names]
     chosen = {"input": output.settings["input"]["path"], "prompts": output.settings["prompts"]}
@@ -208,8 +212,7 @@ def card(
         funnel=_funnel(counts, keep),
         bounds=told(keep),
         splits=_splits(counts, output),
-        examples=_indented("\n".join(json.dumps(e, ensure_ascii=False) for e in examples))
-        or "None.",
+        examples=_examples(output, examples, shown) or "None.",
         edits=_columns(schemas["edits"], _meanings(output)),
         rejected=_columns(pa.schema(more), {}),
         dead=_columns(schemas["dead"], {}),
@@ -217,6 +220,25 @@ def card(
         notes="".join(f"\n- {_said(note)}" for note in notes(output.columns)) + "\n",
         unions=UNIONS,
     )
+
+
+def _examples(output: Output, examples: Sequence[Mapping[str, Any]], shown: Collection[str]) -> str:
+    """The pictures, then what the edits say."""
+    sides = "the source, the edit" if output.source else "the edit"
+    way = f"From left to right: {sides}, and the mask, white where the picture may differ."
+    pictures = [
+        f"![{_alt(each)}]({layout.shown_path(each['id'])})"
+        for each in examples
+        if each["id"] in shown
+    ]
+    said = _indented("\n".join(json.dumps(each, ensure_ascii=False) for each in examples))
+    return "\n\n".join([*([way] if pictures else []), *pictures, *filter(None, [said])])
+
+
+def _alt(example: Mapping[str, Any]) -> str:
+    """What a picture shows, as text of which nothing can be taken for the page's own."""
+    texts = (example.get(name) or "?" for name in ("source_prompt", "target_prompt"))
+    return " → ".join(re.sub(r"[^\w ,.;:?'-]", "·", text)[:200] for text in texts)
 
 
 def _funnel(counts: Counts, keep: Mapping[str, Bound]) -> str:

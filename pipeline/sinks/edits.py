@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Callable, Collection, Iterator
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.errors import RunError
 from pipeline.sinks import webdataset
-from pipeline.sinks.commits import Commit, PartFile, read_commits
+from pipeline.sinks.commits import MISSING, Commit, PartFile, read_commits
 from pipeline.sinks.output import Output
+from pipeline.sinks.parquet import ROW_GROUP
 from pipeline.storage import explained, read, retried
 
 Row = dict[str, Any]
@@ -58,6 +62,31 @@ def rows(output: Output, path: str, numbers: Collection[int]) -> Iterator[Row]:
         for number in sorted(chosen.intersection(range(first, first + len(batch)))):
             yield batch.slice(number - first, 1).to_pylist()[0]
         first += len(batch)
+
+
+def first_rows(output: Output, path: str, wanted: Collection[str]) -> Iterator[Row]:
+    """The `wanted` columns of a part's first rows: of a Parquet file's first group, of as many
+    samples of a tar. No more of the part is read. Raises RunError where it is damaged."""
+    try:
+        yield from (_first_samples if path.endswith(".tar") else _first_group)(output, path, wanted)
+    except (pa.ArrowException, tarfile.TarError) as error:
+        raise RunError(f"{output.path}/{path}: {MISSING} ({error})") from error
+
+
+def _first_group(output: Output, path: str, wanted: Collection[str]) -> Iterator[Row]:
+    part = open_part(output, path)
+    there = [name for name in part.schema_arrow.names if name in wanted]
+    batches = part.iter_batches(BATCH, row_groups=[0], columns=there, use_threads=False)
+    yield from (row for batch in batches for row in batch.to_pylist())
+
+
+def _first_samples(output: Output, path: str, wanted: Collection[str]) -> Iterator[Row]:
+    with (
+        explained(f"{output.path}/{path}", "read a committed part"),
+        output.fs.open(f"{output.root}/{path}", "rb") as file,
+    ):
+        for row in islice(webdataset.rows(file), ROW_GROUP):
+            yield {name: value for name, value in row.items() if name in wanted}
 
 
 def ids(output: Output) -> set[str]:

@@ -4,6 +4,7 @@
     webdataset/….tar                                        the same, as WebDataset samples
     rejected/….parquet                                      edits outside of a bound, whole
     dead/….parquet                                          dead letters
+    card/{id}.jpg                                           edits that README.md shows
     _state/run.json                                         what the run is
     _state/model.json                                       digest of the weights that edit
     _state/shards/{shard_id}.json                           the shard's path and version
@@ -38,6 +39,8 @@ BOUNDS = f"{STATE}/bounds"
 PARTS = {"edits": "parquet", "webdataset": "tar", "rejected": "parquet", "dead": "parquet"}
 """Folder of each kind of part → its extension."""
 
+SHOWN = "card"
+
 _SHARD_ID = r"(?P<shard_id>[a-z0-9-]+-[0-9a-f]{24})"
 _PLACE = r"(?P<chunk>\d{5,})-r(?P<generation>\d+)"
 _PART = re.compile(
@@ -45,6 +48,7 @@ _PART = re.compile(
     r"(?:-(?P<split>[A-Za-z0-9_]+))?\.(?:parquet|tar)"
 )
 _COMMIT = re.compile(rf"{_SHARD_ID}/{_PLACE}\.json")
+_SHOWN = re.compile(r"[0-9a-f]{8}-\w+-\w+-[0-9a-f]{24}\.jpg", re.ASCII)
 # Readers that guess the splits of a folder would take these out of the name of an input shard.
 _SPLIT_WORDS = re.compile("train|test|valid|val|dev|eval", re.IGNORECASE)
 
@@ -93,6 +97,16 @@ def files_of_split(kind: str, split: str) -> str:
 def empty_part(kind: str, split: str) -> str:
     """Path of a part of no rows, so that the pattern always finds one."""
     return files_of_split(kind, split).replace("*", "schema")
+
+
+def shown_path(sample_id: str) -> str:
+    """Path of the picture of an edit that the card shows."""
+    return f"{SHOWN}/{sample_id}.jpg"
+
+
+def is_shown(name: str) -> bool:
+    """Whether a file in `SHOWN` is the picture of an edit."""
+    return _SHOWN.fullmatch(name) is not None
 
 
 def commit_path(name: ChunkName) -> str:

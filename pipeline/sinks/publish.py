@@ -1,7 +1,7 @@
 """What makes an output a dataset that others open: its card, schemas, settings and the tars' index.
 
-All of it is made from the settings and the commit records, and made again after each run. Knows no
-picture.
+All of it is made from the settings, the commit records and a few edits, and made again after each
+run.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 
 from pipeline import storage
 from pipeline.errors import RunError
-from pipeline.sinks import bounds, dead, layout, parquet, rejected
+from pipeline.sinks import bounds, dead, examples, layout, parquet, rejected
 from pipeline.sinks.card import Counts, card
 from pipeline.sinks.commits import Commit, PartFile, read_commits
-from pipeline.sinks.edits import columns, parts_of
+from pipeline.sinks.edits import parts_of
 from pipeline.sinks.output import Output
 
 Tar = tuple[str, int, int]
@@ -28,7 +28,6 @@ _WRITE = {
     "rejected": rejected.write_rejected,
     "dead": dead.write_dead,
 }
-EXAMPLE = ("id", "source_prompt", "target_prompt", "instruction", "edit_type", "mask_area")
 MARK = f"{layout.STATE}/unpublished"
 """There while the card and the index may not say what is committed."""
 
@@ -70,14 +69,15 @@ def keep_settings(output: Output) -> None:
 def publish(output: Output) -> None:
     """Writes the card, the index of the tars, and a part of no rows, so that globs find one.
 
-    Reads every commit record. Raises RunError where one is damaged or nothing can be written.
+    Reads every commit record and the first parts. Raises RunError where one is damaged or nothing
+    can be written.
     """
     counts = Counts()
     tars: list[Tar] = []
-    first: PartFile | None = None
+    first: list[PartFile] = []
     for commit in read_commits(output):
         _count(counts, output, commit)
-        first = min([*filter(None, [first]), *parts_of(output, commit)], key=_path, default=None)
+        first = sorted([*first, *parts_of(output, commit)], key=_path)[: examples.MOST]
         tars += [_tar(file) for file in commit.files_of("webdataset")]
     files = {kind: BytesIO() for kind in _WRITE}
     for kind, write in _WRITE.items():
@@ -92,8 +92,11 @@ def publish(output: Output) -> None:
         if "webdataset" in output.formats:
             _index(output, sorted(tars))
         keep = bounds.in_force(output).keep
-        page = card(output, counts, schemas, keep, _examples(output, first)).encode()
+        chosen = examples.choose(output, first)
+        shown = examples.show(output, chosen)
+        page = card(output, counts, schemas, keep, [*map(examples.told, chosen)], shown).encode()
         storage.put(output.fs, f"{output.root}/{CARD}", page)
+        examples.hide(output, shown)
         storage.remove(output.fs, f"{output.root}/{MARK}")
 
 
@@ -123,14 +126,6 @@ def _count(counts: Counts, output: Output, commit: Commit) -> None:
 
 def _path(file: PartFile) -> str:
     return file.path
-
-
-def _examples(output: Output, part: PartFile | None) -> list[dict[str, Any]]:
-    """What some edits of a part say, as far as it is said."""
-    if part is None:
-        return []
-    rows = columns(output, part.path, EXAMPLE.__contains__).slice(0, 3).to_pylist()
-    return [{name: row[name] for name in EXAMPLE if row.get(name)} for row in rows]
 
 
 def _tar(file: PartFile) -> Tar:
