@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from pipeline.config_file import load, parse, schema
+from pipeline.demo.words import words
 from pipeline.errors import UsageError
 
 GOOD = {
@@ -108,6 +111,19 @@ def test_the_schema_describes_every_variant() -> None:
 @pytest.mark.parametrize("file", sorted(Path("configs").glob("*.yaml")), ids=lambda f: f.name)
 def test_every_config_of_the_repository_loads(file: Path) -> None:
     load(file)
+
+
+def test_the_run_in_docs_counterfactuals_is_the_config_s_with_the_demo_s_words() -> None:
+    page = Path("docs/counterfactuals.md").read_text().replace("\\\n", " ")
+    (line,) = re.findall(r"^    diffedit run (configs/counterfactuals\.yaml .*)$", page, re.M)
+    file, local, *overrides = shlex.split(line)
+    told, own = load(file, overrides), load(file)
+    assert local == "--local" and told.check == own.check and told.edit.steps == 8
+    assert {**told.prompts.model_dump(), "tables": 0} == {**own.prompts.model_dump(), "tables": 0}
+    tables = told.prompts.model_dump()["tables"]
+    assert tables.keys() == own.prompts.model_dump()["tables"].keys()
+    said = {word for words in tables.values() for phrase in words for word in phrase.split()}
+    assert said <= set(words())
 
 
 @pytest.mark.parametrize("formats", [[], ["csv"], ["parquet", "parquet"], "tar", 3])

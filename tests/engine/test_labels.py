@@ -91,6 +91,11 @@ def test_a_run_keeps_types_changes_labels_and_splits_by_image(
             assert row["instruction"] == f"make the mug {row['label']}"
     assert len(found) == 8 and all(len(names) == 1 for names in found.values())  # b has a's photos
     assert sum(map(len, opened.values())) == 22
+    from datasets import ClassLabel
+
+    numbered = opened.cast_column("label", ClassLabel(names=["red", "green", "blue"]))
+    for name, rows in numbered.items():
+        assert rows.features["label"].int2str(rows["label"][:]) == opened[name]["label"][:]
 
 
 def test_edits_that_other_bounds_move_stay_in_their_split(
