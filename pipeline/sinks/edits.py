@@ -69,7 +69,7 @@ def first_rows(output: Output, path: str, wanted: Collection[str]) -> Iterator[R
     samples of a tar. No more of the part is read. Raises RunError where it is damaged."""
     try:
         yield from (_first_samples if path.endswith(".tar") else _first_group)(output, path, wanted)
-    except (pa.ArrowException, tarfile.TarError) as error:
+    except (pa.ArrowException, tarfile.TarError, EOFError, KeyError, ValueError) as error:
         raise RunError(f"{output.path}/{path}: {MISSING} ({error})") from error
 
 
