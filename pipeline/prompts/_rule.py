@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 
@@ -14,6 +14,7 @@ class PlannedEdit:
     name: str  # unique among the image's edits, safe in a file name
     source_prompt: str
     target_prompt: str
+    _: KW_ONLY
     mask_strength: float | None = None
     encoding_ratio: float | None = None
     guidance_scale: float | None = None

@@ -76,7 +76,15 @@ class ColumnRule:
         guidance = _number(columns, config.guidance_scale)
         colours = codes(columns, config.colour, len(targets))
         return [
-            PlannedEdit(name, source, target, strength, ratio, guidance, colour)
+            PlannedEdit(
+                name,
+                source,
+                target,
+                mask_strength=strength,
+                encoding_ratio=ratio,
+                guidance_scale=guidance,
+                colour=colour,
+            )
             for name, target, colour in zip(unique_names(targets), targets, colours, strict=True)
         ]
 

@@ -26,10 +26,18 @@ def test_column_takes_prompts_and_settings_of_the_row() -> None:
     row = {"old": "", "new": "a dog", "s": 0.4, "r": "0.6", "g": None, "id": 1}
     config = {"source": "old", "target": "new", "mask_strength": "s", "encoding_ratio": "r"}
     assert by_column(None, row, **config, guidance_scale="g") == [
-        PlannedEdit("a-dog", "", "a dog", 0.4, 0.6, None)
+        PlannedEdit("a-dog", "", "a dog", mask_strength=0.4, encoding_ratio=0.6)
     ]
     rule = column.build(column.Config.model_validate(config))
     assert sorted(rule.columns()) == ["new", "old", "r", "s"]
+
+
+def test_column_takes_exact_colours_of_the_row_for_colours_alone() -> None:
+    row = {"new": ["a red cup", "a cup of clay"], "hex": ["#C0102a", None]}
+    first, second = by_column("a cup", row, target="new", colour="hex")
+    assert (first.colour, second.colour) == ("#c0102a", None)
+    assert first.mask_prompt is second.mask_prompt is None
+    assert first.guidance_scale is None
 
 
 @given(st.lists(st.text(min_size=1).filter(str.strip), min_size=1, max_size=6))
