@@ -15,7 +15,7 @@ import yaml
 from pipeline.sinks.output import existing_output
 from pipeline.sinks.verify import verify
 from pipeline.storage import Storage
-from tests.chaos.victim import COMMAND
+from tests import warm
 from tests.datasets import catalogue, settings
 from tests.fault_proxy import FaultProxy
 
@@ -49,7 +49,7 @@ def config_file(folder: Path, config: object) -> Path:
 
 def local_run(file: Path) -> tuple[int, list[str]]:
     """Its exit status and the lines of its complaint."""
-    done = subprocess.run([*COMMAND, str(file), "--local"], capture_output=True, text=True)
+    done = warm.run("run", str(file), "--local")
     return done.returncode, [line for line in done.stderr.splitlines() if line.strip()]
 
 

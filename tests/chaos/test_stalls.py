@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,10 +16,10 @@ import yaml
 
 from pipeline.sinks.output import existing_output
 from pipeline.sinks.verify import verify
+from tests import warm
 from tests.chaos.campaign import TRACE
 from tests.datasets import catalogue, rows, settings, write_tar
 
-MAIN = "from pipeline.cli import main; main()"
 PATIENCE = 240
 
 
@@ -35,24 +33,19 @@ def command(tmp_path: Path, tiny_model: Path) -> list[str]:
     return ["run", str(file), "--local"]
 
 
-def started(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+def started(*arguments: str, **environment: str) -> warm.Command:
     path = os.pathsep.join([str(TRACE), str(Path.cwd()), os.environ.get("PYTHONPATH", "")])
-    return subprocess.Popen(
-        [sys.executable, "-c", MAIN, *arguments],
-        env={**os.environ, "PYTHONPATH": path, "CHAOS_TTL": "1", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    more = {"PYTHONPATH": path, "CHAOS_TTL": "1", **environment}
+    return warm.start(*arguments, env={**os.environ, **more})
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
+def ended(process: warm.Command) -> tuple[int, list[str]]:
     """Its status and the lines of its complaint."""
     _, said = process.communicate(timeout=PATIENCE)
     return process.returncode, [line for line in said.splitlines() if line.strip()]
 
 
-def stopped(file: Path, process: subprocess.Popen[str]) -> None:
+def stopped(file: Path, process: warm.Command) -> None:
     """Waits until the process stands still."""
     deadline = time.monotonic() + PATIENCE
     while not file.exists() or not file.read_text():

@@ -10,6 +10,9 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
+
+from tests import warm
 
 COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()", "run"]
 MARKS = {
@@ -28,9 +31,7 @@ class Victim:
         self._log = log
         self._start = log.stat().st_size if log.exists() else 0
         with log.open("ab") as out:
-            self._process = subprocess.Popen(
-                command, stdout=out, stderr=out, env={**os.environ, **environment}
-            )
+            self._process = _started(command, out, {**os.environ, **environment})
 
     def result(self) -> int | None:
         """Its exit status; None while it runs."""
@@ -97,6 +98,15 @@ class Victim:
         return self.result() in (0, -signal.SIGKILL) or (
             len(lines) == 1 and lines[0].startswith("error ")
         )
+
+
+def _started(
+    command: list[str], log: IO[bytes], environment: dict[str, str]
+) -> subprocess.Popen[bytes] | warm.Command:
+    """What starts a Ray is a process that is truly new."""
+    if "--local" in command:
+        return warm.start(*command[len(COMMAND) - 1 :], env=environment, log=log)
+    return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
 
 
 def _descendants(root: int) -> Iterator[tuple[int, str]]:

@@ -4,8 +4,8 @@ $CHAOS_TRACE: counts the edits that the edit stage starts; each call appends one
     a process that is killed has told what it began.
 $CHAOS_STOP (`module:function:file`): the process stops itself (SIGSTOP) before its next call of
     `function`, as seen from `module`, unless `file` exists; `file` then tells its number.
-$CHAOS_POISON (`read`, `edit`, `check` or `write`): a picture with `POISON` in it kills the process
-    that has it in its hands there.
+$CHAOS_POISON: a picture with `poison(stage)` in it kills the process that has it in its hands
+    there: at `read`, `edit`, `check` or `write`.
 $CHAOS_TTL: seconds that a lease lasts, so that a test need not wait for 90.
 $CHAOS_LIE (`lag`, `repeat` or `broken`): listings of folders of commit records leave out the newest
     record, tell everything twice, or fail with EIO.
@@ -24,8 +24,12 @@ from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
-POISON = b"a picture that kills"
 Act = Callable[[Any], None]
+
+
+def poison(stage: str) -> bytes:
+    """What a picture that kills has in it."""
+    return f"a picture that kills in {stage}".encode()
 
 
 class _Wrapping(MetaPathFinder):
@@ -77,30 +81,33 @@ def _stop(file: str) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
 
 
-def _die(*pictures: Any) -> None:
-    if any(isinstance(picture, bytes) and POISON in picture for picture in pictures):
+def _die(stage: str, *pictures: Any) -> None:
+    if any(isinstance(picture, bytes) and poison(stage) in picture for picture in pictures):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-_POISONS: dict[str, tuple[str, Act]] = {
-    "read": (
+_POISONS: list[tuple[str, Act]] = [
+    (
         "pipeline.sources._shard",
-        lambda module: _before(module.Member, "__init__", lambda _, *given: _die(*given)),
+        lambda module: _before(module.Member, "__init__", lambda _, *given: _die("read", *given)),
     ),
-    "edit": ("pipeline.stages.edit", lambda module: _before(module, "decode", _die)),
-    "check": (
+    (
+        "pipeline.stages.edit",
+        lambda module: _before(module, "decode", lambda *given: _die("edit", *given)),
+    ),
+    (
         "pipeline.stages.check",
         lambda module: _before(
-            module.Check, "__call__", lambda _, table: _die(*table["image"].to_pylist())
+            module.Check, "__call__", lambda _, table: _die("check", *table["image"].to_pylist())
         ),
     ),
-    "write": (
+    (
         "pipeline.sinks.parquet",
         lambda module: _before(
-            module, "write_edits", lambda edits, *_: _die(*edits["image"].to_pylist())
+            module, "write_edits", lambda edits, *_: _die("write", *edits["image"].to_pylist())
         ),
     ),
-}
+]
 
 
 def _lying(kind: str) -> None:
@@ -147,7 +154,7 @@ def _acts() -> list[tuple[str, Act]]:
         seconds = float(os.environ["CHAOS_TTL"])
         acts.append(("pipeline.sinks.lease", lambda module: setattr(module, "TTL", seconds)))
     if os.environ.get("CHAOS_POISON"):
-        acts.append(_POISONS[os.environ["CHAOS_POISON"]])
+        acts += _POISONS
     return acts
 
 
