@@ -3,6 +3,7 @@
 One process, the parent, has imported what others made and has computed nothing. For each command it
 forks a child, which imports all of ours and runs `pipeline.cli.main` as `python -c` would: with an
 environment, a path, streams and signals of its own. The parent ends with the process that uses it.
+What those others read as they load (`HF_…`, `OMP_NUM_THREADS`) they read in the parent.
 """
 
 from __future__ import annotations
@@ -184,5 +185,6 @@ def _become(told: dict[str, Any]) -> None:
     sys.argv = ["-c", *told["argv"]]
     sys.path[1:1] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     importlib.invalidate_caches()
+    sys.modules.pop("sitecustomize", None)  # one that the parent found on its own path
     with suppress(ModuleNotFoundError):
         importlib.import_module("sitecustomize")

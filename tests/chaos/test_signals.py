@@ -13,6 +13,7 @@ import yaml
 
 from pipeline.sinks.output import existing_output
 from pipeline.sinks.verify import verify
+from tests import warm
 from tests.chaos.victim import COMMAND
 from tests.datasets import catalogue, settings
 
@@ -29,7 +30,7 @@ def test_a_preempted_and_twice_interrupted_run_resumes(tiny_model: Path, tmp_pat
     assert "goes on" in said
     assert 0 < commits(out) < 12
 
-    again = subprocess.run([*COMMAND, str(file)], capture_output=True, text=True, timeout=300)
+    again = warm.run("run", str(file))
     assert (again.returncode, again.stderr) == (0, "")
     found = verify(existing_output(str(out)))
     assert (found.chunks, found.rows, found.problems, found.warnings) == (12, 48, [], [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,18 @@ from tests.sources.make import photo, samples, tar
 ROWS = 300
 
 
+@cache
+def picture(number: int) -> bytes:
+    """One of some size, for what fits a buffer is read at once."""
+    return photo(number, (96, 96))
+
+
 def shard_file(kind: str, first: int) -> bytes:
-    """Pictures numbered from `first`; of some size, for what fits a buffer is read at once."""
+    """Pictures numbered from `first`."""
     if kind == "parquet":
-        images = [photo(first + i, (96, 96)) for i in range(ROWS)]
+        images = [picture(first + i) for i in range(ROWS)]
         return parquet_file(row_group=16, image=images, caption=["a mug"] * ROWS)
-    return tar([(f"{i:05d}.jpg", photo(first + i, (96, 96))) for i in range(ROWS)])
+    return tar([(f"{i:05d}.jpg", picture(first + i)) for i in range(ROWS)])
 
 
 def begun(place: Place, kind: str) -> tuple[Shard, Iterator[pa.Table], bytes]:
@@ -74,7 +81,7 @@ def test_a_shard_changed_in_its_place(
 ) -> None:
     shard, tables, _ = begun(local, kind)
     change(Path(shard.url), shard_file(kind, 1000))
-    old = {photo(i, (96, 96)) for i in range(ROWS)}
+    old = {picture(i) for i in range(ROWS)}
     read = []
     with pytest.raises(RunError, match=rf"a\.{kind} changed while it was read.*run again"):
         for image in images(tables):
@@ -88,7 +95,7 @@ def test_a_shard_replaced_by_another_file_is_read_to_its_end(local: Place, kind:
     other = Path(local.path, "other")
     other.write_bytes(shard_file(kind, 1000))
     other.replace(shard.url)
-    assert list(images(tables)) == [photo(i, (96, 96)) for i in range(4, ROWS)]
+    assert list(images(tables)) == [picture(i) for i in range(4, ROWS)]
 
 
 def test_a_shard_replaced_between_listing_and_reading(place: Place) -> None:
@@ -134,7 +141,7 @@ def test_an_object_replaced_while_it_is_streamed(moto: Storage, tmp_path: Path, 
         patch.setattr("pipeline.sources._files.READ_AHEAD", 1 << 16)
         _, tables, _ = begun(place, kind)
         place.put(f"a.{kind}", shard_file(kind, 1000))
-        old = {photo(i, (96, 96)) for i in range(ROWS)}
+        old = {picture(i) for i in range(ROWS)}
         read: list[bytes] = []
         with pytest.raises(RunError, match=rf"a\.{kind} changed while it was read"):
             read.extend(images(tables))
