@@ -186,7 +186,7 @@ def test_a_caption_column_that_is_not_there_is_told(diffedit, config_file, tmp_p
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_resumes(diffedit, config_file, tmp_path, stop) -> None:
     command = "from pipeline.cli import main; main()"
-    slow = ["edit.steps=60", "run.chunk_rows=1"]
+    slow = ["edit.steps=20", "run.chunk_rows=1"]
     arguments = ["run", str(config_file), "--local", *slow]
     process = subprocess.Popen(
         [sys.executable, "-c", command, *arguments],

@@ -20,7 +20,7 @@ from tests.datasets import catalogue, settings
 
 def test_a_preempted_and_twice_interrupted_run_resumes(tiny_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    config = settings(catalogue(tmp_path / "in", per_shard=24), out, tiny_model, edit={"steps": 60})
+    config = settings(catalogue(tmp_path / "in", per_shard=24), out, tiny_model, edit={"steps": 30})
     file = tmp_path / "run.yaml"
     file.write_text(yaml.safe_dump(config.model_dump(mode="json")))
 
