@@ -18,7 +18,7 @@ def test_runs_that_are_killed_end_with_exactly_the_planned_set(tmp_path: Path) -
 
 
 def test_the_best_of_several_tries_is_the_same_after_a_kill(tmp_path: Path) -> None:
-    campaign = Campaign(tmp_path, seed=3, endpoint=None, say=print, per_shard=6, tries=3)
+    campaign = Campaign(tmp_path, seed=2, endpoint=None, say=print, per_shard=6, tries=3)
     outcome = campaign.run(kills=1)
     assert outcome.kills == {"driver": 1}
     assert outcome.sound(), [outcome.line(), *outcome.problems]
