@@ -15,10 +15,12 @@ import hashlib
 import json
 import posixpath
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 GONE = 0
 """Stamp of a listed member that is there no more."""
@@ -136,6 +138,18 @@ def result_schema(scores: Sequence[str]) -> pa.Schema:
     """Schema from the edit stage on; each score adds a float column `score_<name>`."""
     score_fields = [pa.field(f"score_{name}", pa.float32()) for name in scores]
     return pa.unify_schemas([SOURCE, RESULT, pa.schema(score_fields), ERROR])
+
+
+def where(table: pa.Table, wanted: pa.ChunkedArray | pa.BooleanArray) -> pa.Table:
+    """The rows that are `wanted`, as slices: Arrow's own filter would copy all pictures."""
+    at = np.flatnonzero(np.asarray(wanted))
+    rows = np.split(at, np.flatnonzero(np.diff(at) != 1) + 1)
+    return pa.concat_tables([table.slice(min(some, default=0), len(some)) for some in rows])
+
+
+def but(table: pa.Table, ids: Collection[str]) -> pa.Table:
+    """The rows whose `id` is none of `ids`, as slices."""
+    return where(table, pc.invert(pc.is_in(table["id"], pa.array(list(ids), pa.string()))))
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:

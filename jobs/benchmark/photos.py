@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import jpeglib
 import numpy as np
 import torch
 from PIL import Image
@@ -29,7 +28,7 @@ from pipeline.images.encode import encode_edited, encode_mask
 from pipeline.images.original import Original
 from pipeline.images.paste import paste_back
 from pipeline.images.picture import Picture
-from pipeline.images.splice import JPEGLIB
+from pipeline.images.splice import library
 from pipeline.metrics._pair import Pair
 from pipeline.stages.room import LARGE
 from pipeline.stages.score import scored
@@ -129,11 +128,10 @@ def _by_pillow(data: bytes, targets: int) -> None:
 
 
 def _by_jpeglib(data: bytes, targets: int) -> None:
-    jpeglib.version.set(JPEGLIB)
     with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
         file.write(data)
         file.flush()
-        image = jpeglib.read_spatial(file.name)
+        image = library().read_spatial(file.name)
         image.load()
         for _ in range(targets):
             image.write_spatial(file.name, qt=90, flags=["+OPTIMIZE_CODING"])

@@ -111,7 +111,7 @@ class Recolouring:
         luma = weighted(light, LUMA)
         share = share_of(light, self.body, luma)
         if self.matte:
-            share = self._of_the_product(self.matte, light, share, rim)
+            share = self._of_the_product(self.matte, light, luma, share, rim)
         net = share
         if rim and not self.matte:
             net = (share - np.float32(self.surround)) / np.float32(max(1e-3, 1 - self.surround))
@@ -125,12 +125,14 @@ class Recolouring:
             turn(new, light, share, self.body, self.target, self.pattern)
         return new
 
-    def _of_the_product(self, matte: Matte, light: Planes, share: Floats, rim: bool) -> Floats:
+    def _of_the_product(
+        self, matte: Matte, light: Planes, luma: Floats, share: Floats, rim: bool
+    ) -> Floats:
         """At most what the matte allows; inside, what is very bright may be shine."""
         most = np.minimum(share, matte.most(light, MOST))
         if rim:
             return np.asarray(most)
-        shining = weighted(light, LUMA) > np.float32(MOST * float(self.body @ LUMA))
+        shining = luma > np.float32(MOST * float(self.body @ LUMA))
         return np.asarray(np.where(shining, share, most))
 
 

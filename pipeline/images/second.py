@@ -30,7 +30,8 @@ def lost_on(light: Planes, body: Floats, target: Floats) -> float:
 
     The pattern is paler than the body; `light` is of a product's pixels.
     """
-    share, luma = share_of(light, body), weighted(light, LUMA)
+    luma = weighted(light, LUMA)
+    share = share_of(light, body, luma)
     own = np.float32(body @ LUMA)
     second = _two_colours(_lightness(luma) - _lightness(share * own))
     if second is None:

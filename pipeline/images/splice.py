@@ -130,15 +130,12 @@ class Blocks:
             setattr(dct, name, ours)
 
 
-JPEGLIB = "turbo210"
-"""Of the libraries that jpeglib brings, the fastest at Huffman codes."""
-
-
 @cache
-def _jpeglib() -> Any:
+def library() -> Any:
+    """jpeglib, told which of the libraries that it brings is to be used."""
     import jpeglib
 
-    jpeglib.version.set(JPEGLIB)
+    jpeglib.version.set("turbo210")  # the fastest at Huffman codes
     return jpeglib
 
 
@@ -146,7 +143,7 @@ def _read(data: bytes) -> Any:
     with tempfile.NamedTemporaryFile(suffix=".jpg") as file, _told("read"):
         file.write(data)
         file.flush()
-        dct = _jpeglib().read_dct(file.name)
+        dct = library().read_dct(file.name)
         dct.load()
     return dct
 

@@ -9,6 +9,7 @@ from itertools import accumulate
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.rows import where
 from pipeline.sinks.output import Output
 
 COLUMNS = [pa.field("group_id", pa.string()), pa.field("split", pa.string())]
@@ -48,6 +49,6 @@ def split_of(group: str, shares: Mapping[str, float]) -> str:
 def by_split(rows: pa.Table, output: Output) -> Iterator[tuple[str, pa.Table]]:
     """The rows of each split that has any, by name; all under "" where there are no splits."""
     for name in output.splits or [""]:
-        mine = rows.filter(pc.equal(rows["split"], name)) if name else rows
+        mine = where(rows, pc.equal(rows["split"], name)) if name else rows
         if len(mine):
             yield name, mine

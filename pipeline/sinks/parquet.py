@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.rows import ERROR, INPUT_MASKS, result_schema
+from pipeline.rows import ERROR, INPUT_MASKS, but, result_schema
 from pipeline.sinks.groups import COLUMNS
 from pipeline.sinks.inputs import placed
 from pipeline.sinks.output import Output
@@ -120,11 +120,10 @@ def _groups(rows: Iterable[pa.Table]) -> Iterator[list[pa.Table]]:
 def without(data: bytes, ids: Collection[str]) -> tuple[bytes, int]:
     """The file less the rows of `ids`, and how many rows are left."""
     file = pq.ParquetFile(pa.BufferReader(data))
-    names = pa.array(list(ids), pa.string())
     kept = [file.schema_arrow.empty_table()]
     for number in range(file.num_row_groups):
         group = file.read_row_group(number, use_threads=False)
-        kept.append(group.filter(pc.invert(pc.is_in(group["id"], names))))
+        kept.append(but(group, ids))
     table = pa.concat_tables(kept)
     return to_bytes(table), len(table)
 

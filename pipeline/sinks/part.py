@@ -8,23 +8,22 @@ find it and stop.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, replace
 from functools import partial
 from io import BytesIO
 from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import storage
 from pipeline.errors import BugError, RunError
 from pipeline.keep import bound_of
-from pipeline.rows import Chunk, Listed, PassedOver, Spent
+from pipeline.rows import Chunk, Listed, PassedOver, Spent, but, where
 from pipeline.sinks import dead, layout, parquet, rejected, webdataset
 from pipeline.sinks.again import superseding
-from pipeline.sinks.commits import Commit, create_commit, newest
+from pipeline.sinks.commits import Commit, PartFile, create_commit, newest
 from pipeline.sinks.files import Files
 from pipeline.sinks.groups import by_split, grouped
 from pipeline.sinks.layout import ChunkName
@@ -119,24 +118,11 @@ def _write_files(
     attempt: Files, chunk: Chunk, table: pa.Table, planned: int, never: Collection[str]
 ) -> Commit:
     """Writes all rows but those whose id is one of `never`."""
-    output, files = attempt.output, []
+    output = attempt.output
     ended = split(output, table)
     if planned != ended.total:
         raise BugError(f"{planned} edits were planned, {ended.total} came")
-    edits, outside, dead_letters = (_but(rows, never) for rows in ended[:3])
-    for name, mine in by_split(edits, output):
-        if "parquet" in output.formats:
-            write = partial(parquet.write_edits, mine, output)
-            files.append(attempt.stream("edits", write, len(mine), name))
-        if "webdataset" in output.formats:
-            write = partial(webdataset.write, mine, output)
-            files.append(attempt.stream("webdataset", write, len(mine), name))
-    if len(outside):
-        write = partial(rejected.write_rejected, outside, output)
-        files.append(attempt.stream("rejected", write, len(outside)))
-    if len(dead_letters):
-        write = partial(dead.write_dead, dead_letters, output)
-        files.append(attempt.stream("dead", write, len(dead_letters)))
+    edits, outside, dead_letters = (but(rows, never) for rows in ended[:3])
     ordinals = sorted(set(table["ordinal"].to_pylist()))
     dead_ordinals = sorted(set(dead_letters["ordinal"].to_pylist()))
     return Commit(
@@ -157,15 +143,28 @@ def _write_files(
         ordinals=runs(ordinals),
         dead_ordinals=runs(dead_ordinals),
         dead_by_kind=dead.by_kind(dead_letters),
-        files=files,
+        files=list(_files(attempt, edits, outside, dead_letters)),
         fingerprint=output.fingerprint,
     )
 
 
-def _but(rows: pa.Table, ids: Collection[str]) -> pa.Table:
-    if not ids:
-        return rows
-    return rows.filter(pc.invert(pc.is_in(rows["id"], pa.array(list(ids), pa.string()))))
+def _files(
+    attempt: Files, edits: pa.Table, outside: pa.Table, dead_letters: pa.Table
+) -> Iterator[PartFile]:
+    output = attempt.output
+    for name, mine in by_split(edits, output):
+        if "parquet" in output.formats:
+            write = partial(parquet.write_edits, mine, output)
+            yield attempt.stream("edits", write, len(mine), name)
+        if "webdataset" in output.formats:
+            write = partial(webdataset.write, mine, output)
+            yield attempt.stream("webdataset", write, len(mine), name)
+    if len(outside):
+        write = partial(rejected.write_rejected, outside, output)
+        yield attempt.stream("rejected", write, len(outside))
+    if len(dead_letters):
+        write = partial(dead.write_dead, dead_letters, output)
+        yield attempt.stream("dead", write, len(dead_letters))
 
 
 class Ended(NamedTuple):
@@ -189,7 +188,7 @@ def split(output: Output, table: pa.Table) -> Ended:
     """
     failed = pc.is_valid(table["error_kind"])
     ended = pc.or_(failed, pc.is_valid(table["edit"]))
-    all_ended = _where(ended, table)
+    all_ended = where(table, ended)
     names = all_ended.select(["shard", "key", "edit"]).to_pylist()
     ids = [layout.sample_id(output.run, n["shard"], n["key"], n["edit"] or "") for n in names]
     if len({name.lower() for name in ids}) < len(ids):
@@ -197,18 +196,11 @@ def split(output: Output, table: pa.Table) -> Ended:
     rows = grouped(all_ended.add_column(0, "id", pa.array(ids, pa.string())), output)
     failed, outside = pc.is_valid(rows["error_kind"]), rejected.is_rejected(rows)
     return Ended(
-        _where(pc.invert(failed), rows),
-        _where(outside, rows),
-        _where(pc.and_not(failed, outside), rows),
-        _where(pc.invert(ended), table),
+        where(rows, pc.invert(failed)),
+        where(rows, outside),
+        where(rows, pc.and_not(failed, outside)),
+        where(table, pc.invert(ended)),
     )
-
-
-def _where(wanted: pa.ChunkedArray, table: pa.Table) -> pa.Table:
-    """The rows that are `wanted`, as slices: a filter would copy all pictures."""
-    at = np.flatnonzero(wanted.to_numpy())
-    rows = np.split(at, np.flatnonzero(np.diff(at) != 1) + 1)
-    return pa.concat_tables([table.slice(min(some, default=0), len(some)) for some in rows])
 
 
 def encoded(output: Output, table: pa.Table) -> pa.Table:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.rows import EDIT_TYPE, PLAN_SCHEMA, READ_SCHEMA, SPENT, PassedOver, conform
+from pipeline.rows import EDIT_TYPE, PLAN_SCHEMA, READ_SCHEMA, SPENT, PassedOver, conform, where
 from pipeline.sinks import dead
 from pipeline.sinks.commits import Commit, read_commits
 from pipeline.sinks.output import Output
@@ -117,7 +117,7 @@ def untouched(output: Output, before: Commit, table: pa.Table) -> pa.Table:
         else (name["ordinal"], name["edit"]) not in made
         for name in names
     ]
-    return conform(letters.filter(pa.array(left, pa.bool_())), table.schema)
+    return conform(where(letters, pa.array(left, pa.bool_())), table.schema)
 
 
 def _letters(output: Output, commit: Commit) -> pa.Table:

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import storage
+from pipeline.rows import but
 from pipeline.sinks import dead, layout, parquet, webdataset
 from pipeline.sinks.commits import Commit, PartFile
 from pipeline.sinks.files import Files
@@ -83,6 +83,6 @@ def _letters(output: Output, before: Commit, ids: Collection[str]) -> dict[str, 
     if not tables:
         return {"dead": 0}
     letters = pa.concat_tables(tables)
-    left = letters.filter(pc.invert(pc.is_in(letters["id"], pa.array(list(ids), pa.string()))))
+    left = but(letters, ids)
     ordinals = sorted(set(left["ordinal"].to_pylist()))
     return {"dead": len(left), "dead_by_kind": dead.by_kind(left), "dead_ordinals": runs(ordinals)}
