@@ -14,18 +14,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DDIMInverseScheduler, DDIMScheduler, StableDiffusionDiffEditPipeline
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from jobs.benchmark.arch import ARCHS, random_model, random_stable_diffusion
+from jobs.benchmark.reference import (
+    COLOURS,
+    GUIDANCE,
+    MAPS,
+    RATIO,
+    SOURCE,
+    STRENGTH,
+    reference_edit,
+    reference_of,
+)
 from pipeline.diffusion.batching import Cost
 from pipeline.diffusion.diffedit import diffedit
 from pipeline.diffusion.settings import Settings, Target
@@ -35,19 +43,8 @@ from pipeline.models.stable_diffusion import Config, build
 
 OWN_MEAN = 1 / 3
 """The threshold that is the map's own mean (at clamp 3): some cells lie above it, some below."""
-COLOURS = ("blue", "green", "yellow", "white", "black", "pink", "purple", "orange")
-SOURCE = "a photo of a red mug on wood"
-RATIO, STRENGTH, GUIDANCE, MAPS = 0.8, 0.5, 7.5, 10
 SECOND_ORDER_STEPS = 20
 AIMS = "0.3 par, 0.4 good, 0.5 the aim (docs/performance.md)"
-
-
-@dataclass
-class Reference:
-    """diffusers' pipeline, and what it has spent."""
-
-    pipe: Any
-    cost: Cost
 
 
 @dataclass(frozen=True)
@@ -163,69 +160,6 @@ def _recolouring(model: Any, pictures: Tensor, few: Tensor, base: Settings) -> l
     ]
 
 
-def reference_of(model: Any) -> Reference:
-    """diffusers' DiffEdit on copies of the same networks, as diffusers lays them out."""
-    unet, vae = deepcopy(model._network), deepcopy(model._vae)
-    for network in (unet, vae):
-        network.to(memory_format=torch.contiguous_format)
-    levels = model._levels._settings.model_dump(exclude={"use_flow_sigmas"})
-    scheduler = DDIMScheduler(**levels, clip_sample=False, set_alpha_to_one=False)
-    pipe = StableDiffusionDiffEditPipeline(
-        unet=unet,
-        vae=vae,
-        text_encoder=model._networks["text_encoder"],
-        tokenizer=model._tokens["tokenizer"]._tokenizer,
-        scheduler=scheduler,
-        inverse_scheduler=DDIMInverseScheduler.from_config(scheduler.config),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-    pipe.set_progress_bar_config(disable=True)
-    reference = Reference(pipe, Cost())
-    _count(reference, unet, "forward", "evaluations")
-    _count(reference, vae, "encode", "encodes")
-    _count(reference, vae, "decode", "decodes")
-    return reference
-
-
-def reference_edit(reference: Reference, pictures: Tensor, steps: int) -> Cost:
-    """Mask, inversion and edit as its documentation has them, at its own defaults but for ours."""
-    reference.cost = Cost()
-    pipe, rows = reference.pipe, len(pictures)
-    target = [SOURCE.replace("red", COLOURS[0])] * rows
-    generator = torch.Generator(pipe.device).manual_seed(0)
-    pictures = (pictures / 2 + 0.5).to(pipe.device, pipe.unet.dtype)
-    mask = pipe.generate_mask(
-        image=pictures,
-        source_prompt=[SOURCE] * rows,
-        target_prompt=target,
-        num_maps_per_mask=MAPS,
-        mask_encode_strength=STRENGTH,
-        num_inference_steps=steps,
-        guidance_scale=GUIDANCE,
-        generator=generator,
-    )
-    inverted = pipe.invert(
-        prompt=[SOURCE] * rows,
-        image=pictures,
-        inpaint_strength=RATIO,
-        num_inference_steps=steps,
-        guidance_scale=GUIDANCE,
-        generator=generator,
-    ).latents
-    pipe(
-        prompt=target,
-        mask_image=mask,
-        image_latents=inverted,
-        inpaint_strength=RATIO,
-        num_inference_steps=steps,
-        guidance_scale=GUIDANCE,
-        output_type="np",
-    )
-    return reference.cost
-
-
 def our_edit(
     model: Any,
     pictures: Tensor,
@@ -238,7 +172,7 @@ def our_edit(
     texts = [SOURCE.replace("red", colour) for colour in COLOURS[:targets]]
     shared = None if denoise else texts[0]
     edits = [
-        Target(i, SOURCE, text, STRENGTH, ratio, GUIDANCE, denoise, mask_prompt=shared)
+        Target(i, SOURCE, text, STRENGTH, ratio, GUIDANCE, denoise=denoise, mask_prompt=shared)
         for i in range(len(pictures))
         for text in texts
     ]
@@ -296,16 +230,6 @@ def first_edit(model: str, device: str, compile: bool, start: float) -> None:
     our_edit(made, _pictures(made, 1), 1, Settings(steps=5, noise_maps=2, threshold=OWN_MEAN))
     rows.append({"part": "first edit", "since start s": time.perf_counter() - start})
     print(json.dumps(rows))
-
-
-def _count(reference: Reference, network: Any, method: str, what: str) -> None:
-    inner = getattr(network, method)
-
-    def counted(x: Tensor, *args: Any, **kwargs: Any) -> Any:
-        setattr(reference.cost, what, getattr(reference.cost, what) + len(x))
-        return inner(x, *args, **kwargs)
-
-    setattr(network, method, counted)
 
 
 def _pictures(model: Any, number: int) -> Tensor:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Target:
     mask_strength: float = 0.5
     encoding_ratio: float = 0.7
     guidance_scale: float = 7.5
+    _: KW_ONLY
     denoise: bool = True  # False: only its mask is wanted
     mask_prompt: str | None = None  # for its mask, in place of the target's: several share one
     seed: int | None = None  # of its noise maps; None: its image's
@@ -98,9 +99,11 @@ class Target:
             given("encoding_ratio", invert.encoding_ratio),
             given("guidance_scale", edit.guidance_scale),
             # An exact colour is laid on the photo itself: of the model it needs the mask alone.
-            planned.get("colour") is None or edit.paste_back != "recolor",
-            planned.get("mask_prompt"),
-            *((drawn.seed, drawn.mask_threshold, drawn.mask_dilate) if drawn else ()),
+            denoise=planned.get("colour") is None or edit.paste_back != "recolor",
+            mask_prompt=planned.get("mask_prompt"),
+            seed=drawn.seed if drawn else None,
+            threshold=drawn.mask_threshold if drawn else None,
+            dilate=drawn.mask_dilate if drawn else None,
         )
 
 
