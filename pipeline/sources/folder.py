@@ -12,7 +12,7 @@ import posixpath
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
-from itertools import chain, groupby
+from itertools import chain
 from typing import Any, Literal
 
 from pydantic import Field
@@ -20,6 +20,7 @@ from pydantic import Field
 from pipeline.errors import RowError, UsageError
 from pipeline.rows import GONE, RANK, PassedOver, name_digest
 from pipeline.sources import _entries, _text
+from pipeline.sources import _grouping as grouping
 from pipeline.sources._beside import CAPTIONS, Beside, Placed, Row, count_passed, endings, table_of
 from pipeline.sources._files import (
     Changed,
@@ -27,7 +28,6 @@ from pipeline.sources._files import (
     Info,
     ShardFile,
     StorageFailed,
-    digest,
     exact,
 )
 from pipeline.sources._listing import info_of, list_files, list_folder, nothing_found, relative
@@ -107,11 +107,11 @@ class Folder:
         base, infos = list_files(self.config, passed)
         if base != connect(self.config.path, self.config.storage)[1]:
             raise UsageError(f"{self.config.path}: type folder reads a folder; give its path")
-        folders = _by_folder(infos)
+        folders = grouping.by_folder(infos)
         found = {name: table_of(files, self.config.tables) for name, files in folders.items()}
         tables = {name: table for name, table in found.items() if table}
         shards = [
-            _shard(self.config, name, files, _above(name, tables, base), base)
+            _shard(self.config, name, files, grouping.above(name, tables, base), base)
             for name, files in folders.items()
             if any(self.config.shows(info["name"]) for info in files)
         ]
@@ -119,7 +119,7 @@ class Folder:
         count_passed(folders, self.config.tables, self.config.masks, urls, base, passed)
         if not shards:
             raise nothing_found(self.config, infos, "images", PICTURES, passed)
-        return Listing(_with_tells(sorted(shards, key=lambda shard: shard.path)), passed)
+        return Listing(grouping.with_tells(sorted(shards, key=lambda shard: shard.path)), passed)
 
     def members(self, shard: Shard) -> Iterator[Member]:
         return numbered(self._members(shard)) if shard.picks is None else self._picked(shard)
@@ -156,8 +156,8 @@ class Folder:
         """
         infos = list_folder(self.config, shard.url)
         above = [info_of(self.config, url) for url in shard.tables]
-        changed = _version(infos, above) != shard.version
-        changed = changed or bool(shard.pin and _pin(infos, above) != shard.pin)
+        changed = grouping.version(infos, above) != shard.version
+        changed = changed or bool(shard.pin and grouping.pin(infos, above) != shard.pin)
         if changed and shard.picks is None:  # each pick has its own stamp
             raise Changed(f"{shard.path}: the folder")
         files = {posixpath.basename(info["name"]): info for info in infos}
@@ -257,23 +257,6 @@ def _placed(config: Config, url: str, pin: str) -> Placed:
         return Placed(posixpath.basename(url), file.read(), config.file_name)
 
 
-def _by_folder(infos: Sequence[Info]) -> dict[str, list[Info]]:
-    def folder(info: Info) -> str:
-        return posixpath.dirname(str(info["name"]))
-
-    return {name: list(files) for name, files in groupby(sorted(infos, key=folder), folder)}
-
-
-def _above(folder: str, tables: Mapping[str, Info], base: str) -> list[Info]:
-    """Tables in the folders above `folder`, nearest first, up to the input's own."""
-    found = []
-    while len(folder) > len(base) and folder != posixpath.dirname(folder):
-        folder = posixpath.dirname(folder)
-        if folder in tables:
-            found.append(tables[folder])
-    return found
-
-
 def _shard(
     config: Config, folder: str, infos: Sequence[Info], above: Sequence[Info], base: str
 ) -> Shard:
@@ -282,36 +265,11 @@ def _shard(
         path=_text.utf8(relative(folder, base)) or ".",
         url=folder,
         size=sum(pictures),
-        version=_version(infos, above),
-        pin=_pin(infos, above),
+        version=grouping.version(infos, above),
+        pin=grouping.pin(infos, above),
         rows=len(pictures),
         tables=tuple(info["name"] for info in above),
     )
-
-
-def _with_tells(shards: Sequence[Shard]) -> list[Shard]:
-    """Of the shards below a table the first tells of its rows that belong to none of them."""
-    urls, told = {shard.url for shard in shards}, set[str]()
-    made = []
-    for shard in shards:
-        # A table beside pictures is told of by their shard.
-        first = [
-            url for url in shard.tables if url not in told and posixpath.dirname(url) not in urls
-        ]
-        made.append(replace(shard, tells=tuple(first)))
-        told.update(first)
-    return made
-
-
-def _version(infos: Sequence[Info], above: Sequence[Info]) -> str:
-    # Not by whole paths: a folder that is moved as it is stays the same.
-    names = [posixpath.basename(info["name"]) for info in infos]
-    names += [f"../{posixpath.basename(info['name'])}" for info in above]
-    return digest(f"{n}:{exact(i)}" for n, i in zip(names, [*infos, *above], strict=True))
-
-
-def _pin(infos: Sequence[Info], above: Sequence[Info]) -> str:
-    return digest(f"{info['name']}:{exact(info)}" for info in [*infos, *above])
 
 
 def _folders_below(config: Config, folder: str) -> Collection[str]:
