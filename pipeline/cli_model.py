@@ -19,8 +19,8 @@ def import_model(
 
     Example: diffedit import-model juggernaut.safetensors --base sdxl-base juggernaut
     """
-    from pipeline.config import variants
     from pipeline.models._single_file import make_folder
+    from pipeline.section import variants
 
     with console.status(f"reading {file} …") as status:
         digest = make_folder(file, base, out, variants("models"), status.update)

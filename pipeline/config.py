@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pkgutil
 from importlib import import_module
 from typing import Annotated, Any, Literal, Union
 
@@ -23,25 +22,11 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline import presets
+from pipeline.checks import Check
 from pipeline.labels import Label, Split
-from pipeline.section import Section
+from pipeline.section import Section, variants
 from pipeline.storage import Storage
 from pipeline.variants import Variants
-
-
-def variants(package: str) -> dict[str, Any]:
-    """The `Config` of each public module of `pipeline.<package>` that has one, by module name."""
-    folder = import_module(f"pipeline.{package}")
-    names = [m.name for m in pkgutil.iter_modules(folder.__path__) if not m.name.startswith("_")]
-    modules = {name: import_module(f"pipeline.{package}.{name}") for name in sorted(names)}
-    return {name: module.Config for name, module in modules.items() if hasattr(module, "Config")}
-
-
-def metric_names() -> list[str]:
-    """Names of the scores in `pipeline/metrics`, without importing them."""
-    folder = import_module("pipeline.metrics")
-    return [m.name for m in pkgutil.iter_modules(folder.__path__) if not m.name.startswith("_")]
 
 
 def _one_of(package: str) -> Any:
@@ -55,6 +40,17 @@ Input: Any = _one_of("sources")
 Prompts: Any = _one_of("prompts")
 Model: Any = _one_of("models")
 
+LATER: tuple[tuple[str, str, Any], ...] = (
+    ("run", "chunk_bytes", None),
+    ("input", "mask", None),
+    ("input", "protect", None),
+    ("edit", "variants", None),
+    ("check", "preset", None),
+    ("check", "models", {}),
+    ("model", "weights", "as_dtype"),
+    ("model", "loras", []),
+)
+"""Section, key and value with which it is as before there was such a key: the fingerprint too."""
 Share = Annotated[float, Field(ge=0, le=1)]
 RESULT_KEYS = ("formats", "source", "image_format")
 """Of `output`, what decides how the rows look."""
@@ -183,78 +179,6 @@ class Edit(Section):
     feather: float = Field(0.02, ge=0, le=0.5, description="Feather, share of the short side.")
 
 
-class Bound(Section):
-    """What a score must satisfy for the edit to be kept."""
-
-    min: float | None = None
-    max: float | None = None
-
-    @model_validator(mode="after")
-    def _some_bound(self) -> Bound:
-        if self.min is None and self.max is None:
-            raise ValueError("give min, max or both")
-        return self
-
-
-SCORES = ("background_psnr", "edit_change")
-
-
-class Judges(Section):
-    """Weights of the networks that scores need; looked for only where one does."""
-
-    clip: str = Field(
-        "openai/clip-vit-large-patch14",
-        description="CLIP of clip_source, clip_target, clip_direction and clip_image: a folder or "
-        "a Hugging Face id.",
-    )
-    dino: str = Field("facebook/dino-vits16", description="DINO or DINOv2 of dino, likewise.")
-    lpips: str = Field(
-        "torch",
-        description="AlexNet of lpips: torchvision's file, or the folder it is in; torch: from "
-        "torch's cache, else fetched.",
-    )
-
-
-class Check(Section):
-    """Scores of each edit, and which edits to keep."""
-
-    scores: tuple[str, ...] = Field(
-        SCORES, description="Metrics, by file name in pipeline/metrics."
-    )
-    preset: Literal["instruct_pix2pix", "lance", "ultraedit"] | None = Field(
-        None,
-        description="Adds a published filter's scores, bounds and networks to scores, keep and "
-        "models; what stands there itself wins.",
-    )
-    models: Judges = Judges()
-    keep: dict[str, Bound] = Field(
-        default_factory=dict,
-        description="Bounds on `mask_area` or a score; what is outside is kept in `rejected/`.",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _preset(cls, raw: Any) -> Any:
-        return presets.filled(raw, SCORES) if isinstance(raw, dict) else raw
-
-    def places(self) -> dict[str, str]:
-        """Role → weights, of the networks that the scores need beside the model."""
-        modules = (import_module(f"pipeline.metrics.{name}") for name in self.scores)
-        roles = {getattr(module, "NETWORK", None) for module in modules}
-        return {role: place for role, place in self.models if role in roles}
-
-    @model_validator(mode="after")
-    def _known(self) -> Check:
-        known = sorted(metric_names())
-        for name in self.scores:
-            if name not in known:
-                raise ValueError(f"unknown score {name!r}; there are: {', '.join(known)}")
-        for name in self.keep:
-            if name not in (*self.scores, "mask_area"):
-                raise ValueError(f"keep.{name}: not among check.scores and not mask_area")
-        return self
-
-
 def _range(value: Any) -> Any:
     return (value, value) if isinstance(value, int) else value
 
@@ -376,27 +300,17 @@ class RunConfig(Section):
         """What decides the rows that are written: all but places, access and how it is run."""
         settings = self.model_dump(mode="json")
         settings["run"] = {k: settings["run"][k] for k in RUN_KEYS}
-        if settings["run"]["chunk_bytes"] is None:  # as before there was such a key
-            settings["run"].pop("chunk_bytes")
         settings["output"] = {k: settings["output"][k] for k in RESULT_KEYS}
         settings["input"].pop("storage", None)
-        for key in ("mask", "protect"):
-            if settings["input"].get(key) is None:  # as before there was such a key
-                settings["input"].pop(key, None)
-        if settings["edit"]["variants"] is None:  # as before there was such a key
-            settings["edit"].pop("variants")
         settings["check"]["models"] = self.check.places()
-        for key in ("preset", "models"):
-            if not settings["check"][key]:  # as before there was such a key
-                settings["check"].pop(key)
-        for name in ("labels", "split"):
-            if not settings[name]:  # as before there was such a section
-                settings.pop(name)
         for key in ("device", "micro_batch", "compile", "offload_text"):
             settings["model"].pop(key, None)
-        for key, plain in (("weights", "as_dtype"), ("loras", [])):
-            if settings["model"].get(key) == plain:  # as before there was such a key
-                settings["model"].pop(key)
+        for section, key, plain in LATER:
+            if settings[section].get(key, plain) == plain:
+                settings[section].pop(key, None)
+        for name in ("labels", "split"):  # sections that came later
+            if not settings[name]:
+                settings.pop(name)
         return settings
 
     def fingerprint(self) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from pipeline.config import RunConfig, variants
+from pipeline.config import RunConfig
 from pipeline.errors import UsageError
+from pipeline.section import variants
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:

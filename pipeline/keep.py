@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.config import Bound
+from pipeline.checks import Bound
 
 PREFIX = "check.keep."
 

@@ -1,8 +1,13 @@
-"""The base of every config section: frozen, and an unknown key is an error. Knows no section."""
+"""The base of every config section: frozen, and an unknown key is an error. Knows no section.
+
+And how sections of one kind are found, by the modules that define them.
+"""
 
 from __future__ import annotations
 
+import pkgutil
 import sys
+from importlib import import_module
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -22,3 +27,11 @@ def build(section: Section) -> Any:
 def check(section: Section) -> Any:
     """The digest of what `build` would make. Raises the UsageError that it would; keeps nothing."""
     return sys.modules[type(section).__module__].check(section)
+
+
+def variants(package: str) -> dict[str, Any]:
+    """The `Config` of each public module of `pipeline.<package>` that has one, by module name."""
+    folder = import_module(f"pipeline.{package}")
+    names = [m.name for m in pkgutil.iter_modules(folder.__path__) if not m.name.startswith("_")]
+    modules = {name: import_module(f"pipeline.{package}.{name}") for name in sorted(names)}
+    return {name: module.Config for name, module in modules.items() if hasattr(module, "Config")}

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from pipeline.config import Check
+from pipeline.checks import Check
 from pipeline.config_file import parse
 from pipeline.errors import UsageError
 from pipeline.presets import PRESETS

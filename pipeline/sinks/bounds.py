@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from pipeline import config_file, storage
-from pipeline.config import Bound
+from pipeline.checks import Bound
 from pipeline.errors import RunError, UsageError
 from pipeline.sinks import layout
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.config import Bound
+from pipeline.checks import Bound
 from pipeline.keep import told
 from pipeline.sinks import layout
 from pipeline.sinks.columns import meaning, type_name

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from pipeline import storage
-from pipeline.config import Bound
+from pipeline.checks import Bound
 from pipeline.errors import RunError
 from pipeline.keep import bound_of, column, refused
 from pipeline.sinks import bounds, parquet, webdataset

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from pipeline.config import Bound
+from pipeline.checks import Bound
 from pipeline.errors import RowError
 from pipeline.keep import refused
 from pipeline.stages.explode import Outcome, Row

@@ -105,7 +105,7 @@ def test_edits_that_other_bounds_move_stay_in_their_split(
     edit(config(tmp_path, tiny_model))
     output = existing_output(str(tmp_path / "out"))
     before = {row["id"]: row for rows in load(str(tmp_path / "out")).values() for row in rows}
-    from pipeline.config import Bound
+    from pipeline.checks import Bound
 
     scores = sorted(row["score_edit_change"] for row in before.values())
     recheck(output, {"edit_change": Bound(min=scores[len(scores) // 2])})

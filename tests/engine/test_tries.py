@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipeline.config import Bound
+from pipeline.checks import Bound
 from pipeline.sinks.output import existing_output
 from pipeline.sinks.recheck import Moved, recheck
 from pipeline.sinks.verify import verify

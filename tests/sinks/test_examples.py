@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.config import Bound
+from pipeline.checks import Bound
 from pipeline.images.encode import SOURCE_TYPE
 from pipeline.sinks.commits import load_progress
 from pipeline.sinks.output import Output

@@ -165,7 +165,7 @@ def test_a_damaged_schema_is_told(tmp_path: Path, data: bytes) -> None:
 def test_edits_that_other_bounds_move_keep_their_columns(
     tmp_path: Path, formats: list[str]
 ) -> None:
-    from pipeline.config import Bound
+    from pipeline.checks import Bound
     from pipeline.sinks import webdataset
     from pipeline.sinks.recheck import recheck
     from pipeline.sinks.verify import verify
