@@ -18,7 +18,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -49,8 +51,8 @@ HEAVY = (
 class Command:
     """A command that runs; of `subprocess.Popen` what the tests use."""
 
-    def __init__(self, told: int, out: IO[bytes], err: IO[bytes]) -> None:
-        self._told, self._out, self._err = os.fdopen(told), out, err
+    def __init__(self, told: int, *said: Future[str]) -> None:
+        self._told, self._said = os.fdopen(told), said
         self.pid = int(self._told.readline())
         self.returncode: int | None = None
 
@@ -66,9 +68,10 @@ class Command:
         return self.returncode
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """All that it printed, when it has ended."""
+        """All that it and what it started printed, when all of them have ended."""
         self.wait(timeout)
-        return _text(self._out), _text(self._err)
+        out, err = (one.result(timeout) for one in self._said)
+        return out, err
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
@@ -89,17 +92,39 @@ def start(
     *arguments: str, env: Mapping[str, str] | None = None, log: IO[bytes] | None = None
 ) -> Command:
     """Starts `diffedit` with `arguments`; what it prints goes to `log`, where one is given."""
-    out, err = (log, log) if log else (_file(), _file())
     told, tell = os.pipe()
+    if log:
+        _order(arguments, env, tell, log.fileno(), log.fileno())
+        return Command(told)
+    (out, to_out), (err, to_err) = os.pipe(), os.pipe()
+    _order(arguments, env, tell, to_out, to_err)
+    os.close(to_out)
+    os.close(to_err)
+    return Command(told, _read(out), _read(err))
+
+
+def _order(
+    arguments: tuple[str, ...], env: Mapping[str, str] | None, tell: int, out: int, err: int
+) -> None:
     with tempfile.TemporaryFile("w+") as order:
         json.dump(
             {"argv": arguments, "env": dict(env or os.environ), "cwd": str(Path.cwd())}, order
         )
         order.flush()
-        files = [order.fileno(), tell, out.fileno(), err.fileno()]
-        socket.send_fds(_parent(), [b"!"], files)
+        socket.send_fds(_parent(), [b"!"], [order.fileno(), tell, out, err])
     os.close(tell)
-    return Command(told, out, err)
+
+
+def _read(pipe: int) -> Future[str]:
+    """What comes through a pipe until all who could write are gone: a last word comes after."""
+    said: Future[str] = Future()
+
+    def read() -> None:
+        with os.fdopen(pipe) as stream:
+            said.set_result(stream.read())
+
+    threading.Thread(target=read, daemon=True).start()
+    return said
 
 
 def run(
@@ -113,15 +138,6 @@ def run(
         process.kill()
         raise
     return subprocess.CompletedProcess(["diffedit", *arguments], process.wait(), out, err)
-
-
-def _file() -> IO[bytes]:
-    return tempfile.TemporaryFile()
-
-
-def _text(file: IO[bytes]) -> str:
-    file.seek(0)
-    return file.read().decode()
 
 
 @cache
@@ -182,6 +198,9 @@ def _become(told: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(told["env"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # The parent's may be of another kind: a file's seeks, a pipe's does not.
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace", closefd=False)
     sys.argv = ["-c", *told["argv"]]
     sys.path[1:1] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     importlib.invalidate_caches()
