@@ -27,9 +27,16 @@ class Thumbnail(NamedTuple):
 
 def thumbnail(picture: Picture, mask: Plane) -> Thumbnail:
     """Of an edit at its own size; `mask` is (H, W) uint8."""
-    rgb, around = Image.fromarray(_fewer(picture).on_white()), Image.fromarray(mask)
-    small, edited = (image.resize((SIDE, SIDE), Image.Resampling.BOX) for image in (rgb, around))
-    return Thumbnail(np.asarray(small), np.asarray(edited))
+    rgb = Image.fromarray(_fewer(picture).on_white())
+    return Thumbnail(np.asarray(rgb.resize((SIDE, SIDE), Image.Resampling.BOX)), _any(mask))
+
+
+def _any(mask: Plane) -> Plane:
+    """(SIDE, SIDE), the largest of what each place covers."""
+    tops, lefts = (np.arange(SIDE) * side // SIDE for side in mask.shape)
+    ends = [*tops[1:], len(mask)]
+    rows = [mask[top : max(top + 1, end)].max(axis=0) for top, end in zip(tops, ends, strict=True)]
+    return np.maximum.reduceat(np.stack(rows), lefts, axis=1)
 
 
 def _fewer(picture: Picture) -> Picture:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,8 @@ class Blend:
         tells = 1.0 if fit.matte else fit.tells_background
         reached = _rise(0.35, 0.45) if fit.matte else _rise(0, 0.03)
         inside = _rise(0.8, 1) if fit.matte else _rise(0.5, 0.95)
-        inner = tells * inside + (1 - tells) * _rise(0.35, 0.65)
+        outline = _rise(0.35, 0.65)
+        inner = outline + tells * (inside - outline)
         return cls(fit, inner, tells * (1 - inside) * reached)
 
     def __call__(self, photo: Pixels, mask: Plane, ramp: Plane) -> None:
@@ -42,7 +44,7 @@ class Blend:
         planes = np.ascontiguousarray(photo.transpose(2, 0, 1)).reshape(3, -1)
         light = [linear(plane) for plane in planes]
         new = self.fit.applied(light)
-        at = np.flatnonzero(ramp != 255)  # what is left is whole
+        at = np.flatnonzero(ramp < self._whole)
         if at.size:
             self._mix(new, [plane.take(at) for plane in light], ramp.take(at), at)
         differs = np.zeros(mask.shape, bool)
@@ -51,6 +53,11 @@ class Blend:
             differs |= (made != before).reshape(mask.shape)
             photo[..., channel] = made.reshape(mask.shape)
         np.maximum(mask, differs * np.uint8(255), out=mask)
+
+    @cached_property
+    def _whole(self) -> int:
+        """The ramp from which on a pixel is the recolouring alone."""
+        return int(np.flatnonzero((self.inner < 1) | (self.rim > 0))[-1]) + 1
 
     def _mix(self, new: Planes, before: Planes, ramp: Plane, at: NDArray[np.intp]) -> None:
         """`new` at the places `at` becomes a mixture with the light `before`, by `ramp` there."""

@@ -57,6 +57,5 @@ _LEVELS = (companded((np.arange(65536) + 0.5) / 65536) * 255 + 0.5).astype(np.ui
 
 def levels(light: Floats) -> NDArray[np.uint8]:
     """Linear light, clipped to [0, 1] → sRGB levels. `light` is spent."""
-    np.clip(light, 0, 1, out=light)
     light *= np.float32(65535.99)
-    return np.asarray(_LEVELS.take(light.astype(np.uint16), mode="clip"))
+    return np.asarray(_LEVELS.take(light.astype(np.intp), mode="clip"))

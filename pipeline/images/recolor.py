@@ -12,6 +12,7 @@ What the edit is asked is one thing: which colour. A patch in it is outvoted.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,7 +119,7 @@ class Recolouring:
             np.maximum(net, 0, out=net)
         shift = self.target - self.body
         new = [plane + net * step for plane, step in zip(light, shift, strict=True)]
-        changed = min(1.0, float(np.linalg.norm(shift) / np.linalg.norm(self.body) / WHOLLY))
+        changed = min(1.0, math.hypot(*shift) / max(1e-6, math.hypot(*self.body)) / WHOLLY)
         if changed:
             _less_tinge(new, beside(light, luma, share, self.body), share, self.body, changed)
         if self.pattern and not rim:
@@ -142,7 +143,7 @@ def _less_tinge(new: Planes, rest: Planes, share: Floats, body: Floats, changed:
     `rest` is the pixels' chroma beside the body's. A bright orange that is clipped turns yellow: on
     black, what is left of it would be green.
     """
-    whole = share * np.float32(HUE * max(1e-4, float(np.linalg.norm(body - body @ LUMA))))
+    whole = share * np.float32(HUE * max(1e-4, math.hypot(*(body - body @ LUMA))))
     whole += np.float32(1e-6)
     near = np.sqrt(squares(rest))
     near /= whole

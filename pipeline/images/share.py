@@ -5,6 +5,8 @@ Pixels are `Planes`: R, G and B, (N,) each, in linear light.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from pipeline.images.light import LUMA, Floats
@@ -64,8 +66,8 @@ def share_of(light: Planes, body: Floats, luma: Floats | None = None) -> Floats:
 def chromatic(body: Floats) -> float:
     """0..1: how far the chroma of a body says what is of it; 0 for white, grey and black."""
     own = float(body @ LUMA)
-    chroma = float(np.linalg.norm(body - np.float32(own))) / (max(own, 1e-4) + DIM)
-    return float(np.clip((chroma - FAINT) / (SURE - FAINT), 0, 1))
+    chroma = math.hypot(*(body - np.float32(own)).tolist()) / (max(own, 1e-4) + DIM)
+    return min(1.0, max(0.0, (chroma - FAINT) / (SURE - FAINT)))
 
 
 def shine(most: Floats, own: float) -> Floats:

@@ -41,7 +41,7 @@ from pipeline.stages.choose import Attempt, attempts, kept
 from pipeline.stages.explode import Outcome, Row, exploded, with_alike
 from pipeline.stages.guard import as_row_error, guarded
 from pipeline.stages.judge import Judges
-from pipeline.stages.room import LARGE, Room, give_back
+from pipeline.stages.room import LARGE, Room
 from pipeline.stages.score import reached, scored
 from pipeline.stages.turn import Turn
 
@@ -205,7 +205,8 @@ class Edit:
         """One photo's outcomes, by one thread: what its edits share is made once and then freed."""
         with self._room.taken(job.pixels, spent):
             outcomes = self._outcomes(job, seen, edits)
-            give_back(job.pixels)
+            if job.pixels > LARGE:
+                self._room.give_back()
         return outcomes
 
     def _outcomes(

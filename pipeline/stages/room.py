@@ -8,6 +8,8 @@ import ctypes
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from mmap import PAGESIZE
+from pathlib import Path
 from threading import Condition
 
 from pipeline.rows import Spent
@@ -15,16 +17,19 @@ from pipeline.rows import Spent
 LARGE = 1 << 20
 """Pixels from which on a photo is decoded once more when its edits are put into it, for a chunk may
 have many, and leaves much behind that was freed."""
+KEPT = 1 << 30
+"""Bytes that a process may hold beyond what it held with its model loaded, before what is free of
+them goes back to the system. Each time costs some 0.3 s: pages that are needed again are new."""
 _trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, others need none
+_STATM = Path("/proc/self/statm")
 
 
-def give_back(pixels: int) -> None:
-    """Gives what the work on a large photo freed back to the system.
-
-    glibc would keep it in an arena of each thread: 0.5 GiB after 24 photos of up to 36 megapixels.
-    """
-    if pixels > LARGE and _trim:
-        _trim(0)
+def _private() -> int:
+    """Bytes of memory that this process shares with none; 0 where the system does not tell."""
+    if not _STATM.exists():
+        return 0
+    _, resident, shared, *_ = map(int, _STATM.read_text().split())
+    return (resident - shared) * PAGESIZE
 
 
 class Room:
@@ -35,6 +40,7 @@ class Room:
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self._begun = _private()
         self._taken = 0
         self._changed = Condition()
 
@@ -55,3 +61,12 @@ class Room:
                 self._taken -= pixels
                 spent.codec_seconds += time.thread_time() - begun
                 self._changed.notify_all()
+
+    def give_back(self) -> None:
+        """Gives what work on large photos freed back to the system, where it is much.
+
+        glibc would keep it in an arena of each thread: 0.5 GiB after 24 photos of up to 36
+        megapixels.
+        """
+        if _trim and _private() - self._begun > KEPT:
+            _trim(0)

@@ -32,3 +32,10 @@ def test_one_colour_of_the_same_lightness_is_no_other() -> None:
 
 def test_two_that_found_nothing_to_edit_are_alike() -> None:
     assert first_alike([small((0, 0, 0), inside=False)] * 3) == [None, 0, 0]  # type: ignore[list-item]
+
+
+def test_the_thinnest_mask_is_seen_in_a_large_picture() -> None:
+    mask = np.zeros((3000, 2000), np.uint8)
+    mask[1777, 333:344] = 255
+    found = thumbnail(Picture(np.zeros((3000, 2000, 3), np.uint8), None), mask).mask
+    assert np.argwhere(found).tolist() == [[1777 * 64 // 3000, x] for x in (10, 11)]

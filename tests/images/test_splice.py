@@ -21,6 +21,7 @@ from pipeline.images.encode import Encoded, encode_edited, narrowed
 from pipeline.images.original import Original
 from pipeline.images.picture import Picture
 from pipeline.images.profile import D65, SRGB, matrix_profile
+from pipeline.images.splice import Blocks
 from pipeline.images.turned import shown
 from tests.images.files import encoded, segment, with_segments
 from tests.images.test_encode import assert_marked
@@ -75,6 +76,19 @@ KINDS: list[dict[str, Any]] = [
     {"qtables": [[1 + i // 4 for i in range(64)], [2 + i // 2 for i in range(64)],
                  [3 + i // 3 for i in range(64)]]},
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("size", [(96, 64), (203, 151), (17, 8), (7, 5)])
+def test_a_part_is_read_as_the_library_would_by_itself(
+    size: tuple[int, int], subsampling: int
+) -> None:
+    whole = Blocks.of(photo(subsampling=subsampling))
+    part = photo(size, subsampling=subsampling)
+    known, found = whole._loaded(part, size[::-1]), Blocks.of(part).dct
+    assert np.array_equal(known.block_dims, found.block_dims)
+    for name in ("Y", "Cb", "Cr"):
+        assert np.array_equal(getattr(known, name), getattr(found, name))
 
 
 @pytest.mark.parametrize("options", KINDS)

@@ -9,6 +9,7 @@ from threading import Lock
 import pytest
 
 from pipeline.rows import Spent
+from pipeline.stages import room as rooms
 from pipeline.stages.room import Room
 
 
@@ -40,3 +41,18 @@ def test_an_error_gives_the_room_back() -> None:
         raise ValueError("broken")
     with room.taken(5, Spent()):
         pass
+
+
+@pytest.mark.skipif(rooms._trim is None or not rooms._private(), reason="not glibc on Linux")
+@pytest.mark.parametrize("kept", [1 << 40, 1 << 26])
+def test_what_was_freed_goes_back_where_it_is_much(
+    monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    monkeypatch.setattr(rooms, "KEPT", kept)
+    room = Room(1)
+    held = [bytearray(b"1" * 60_000) for _ in range(4_000)]
+    del held[:-1]  # what is left lies on top of the rest
+    before = rooms._private()
+    room.give_back()
+    gone = before - rooms._private()
+    assert gone > 1e8 if kept < 1e8 else gone < 1e7
