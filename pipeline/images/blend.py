@@ -46,7 +46,7 @@ class Blend:
         new = self.fit.applied(light)
         at = np.flatnonzero(ramp < self._whole)
         if at.size:
-            self._mix(new, [plane.take(at) for plane in light], ramp.take(at), at)
+            self._mix(new, [plane.take(at, mode="clip") for plane in light], ramp.take(at), at)
         differs = np.zeros(mask.shape, bool)
         for channel, (plane, before) in enumerate(zip(new, planes, strict=True)):
             made = levels(plane)
@@ -64,7 +64,7 @@ class Blend:
         inner, rim = self.inner.take(ramp), self.rim.take(ramp)
         across = self.fit.applied(before, rim=True)
         for plane, old, other in zip(new, before, across, strict=True):
-            plane[at] = old + inner * (plane.take(at) - old) + rim * (other - old)
+            plane[at] = old + inner * (plane.take(at, mode="clip") - old) + rim * (other - old)
 
 
 def _rise(first: float, last: float) -> Floats:

@@ -97,14 +97,16 @@ class Pair:
         rows, columns = self.box
         height, width = rows.stop - rows.start, columns.stop - columns.start
         y, x = np.divmod(_drawn(height * width), max(1, width))
-        y, x = y + rows.start, x + columns.start
-        inside = self.mask[y, x] > 0
-        at = y[inside], x[inside]
-        pixels = self.source.rgb[at][:, None], self.edited.rgb[at][:, None]
+        at = (y + rows.start) * self.mask.shape[1] + x + columns.start
+        at = at[self.mask.take(at) > 0]
+        before, after = (
+            picture.rgb.reshape(-1, 3).take(at, axis=0)[:, None]
+            for picture in (self.source, self.edited)
+        )
         if self.source.alpha is None:
-            return pixels
-        alpha = self.source.alpha[at][:, None]
-        return over_white(pixels[0], alpha), over_white(pixels[1], alpha)
+            return before, after
+        alpha = self.source.alpha.take(at)[:, None]
+        return over_white(before, alpha), over_white(after, alpha)
 
     def tiles(self, region: Region) -> list[Region]:
         """The region itself, or `TILES` tiles spread over it, where they are smaller."""
@@ -139,7 +141,8 @@ class Pair:
 def _drawn(count: int) -> NDArray[np.int64]:
     if count <= SAMPLE:
         return np.arange(count)
-    return np.random.default_rng(0).integers(0, count, SAMPLE)
+    # In order, so that the pixels are met as they lie.
+    return np.sort(np.random.default_rng(0).integers(0, count, SAMPLE))
 
 
 def _box(mask: Plane) -> Region:

@@ -7,9 +7,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from pipeline.demo.scenes import Scene
 from pipeline.errors import RowError
-from pipeline.images.bucket import bucket, to_model, to_rgb
+from pipeline.images.bucket import bucket, resized, to_model, to_rgb
+from pipeline.images.picture import Pixels
 
 
 @given(st.integers(8, 12_000), st.floats(0.26, 3.9), st.sampled_from([128, 512, 768, 1024]))
@@ -50,3 +53,14 @@ def test_sizes_are_width_first() -> None:
     rgb = np.full((30, 20, 3), 7, np.uint8)
     assert to_model(rgb, (16, 24)).shape == (3, 24, 16)
     assert to_rgb(torch.full((3, 24, 16), 9.0), (20, 30)).shape == (30, 20, 3)
+
+
+def test_a_large_photo_is_averaged_first_and_looks_the_same() -> None:
+    photo = np.asarray(Scene.draw(5).render(1500))
+
+    def plain(side: int) -> Pixels:
+        return np.asarray(Image.fromarray(photo).resize((side, side), Image.Resampling.LANCZOS))
+
+    found = resized(photo, (256, 256)).astype(float)
+    assert float(np.sqrt(np.mean((found - plain(256)) ** 2))) < 0.8
+    assert np.array_equal(resized(photo, (400, 400)), plain(400))
