@@ -7,7 +7,8 @@ inside. So each pixel is asked by Bayes' rule,
     P(inside | colour, place) ∝ P(colour | inside) · P(inside | place),
 
 as GrabCut asks (Rother, Kolmogorov and Blake 2004), with histograms in place of mixtures and a
-guided filter in place of the cut.
+guided filter in place of the cut. Outside are its colours in shadow too, for a thing throws one
+beside it that is like nothing else there.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from torch import Tensor
 
 from pipeline.diffusion.refine import box, guided
 from pipeline.images.bucket import to_rgb
+from pipeline.images.light import levels, linear
 from pipeline.images.picture import Pixels
 
 SIDE = 128
 """Short side at which colours are counted, at most."""
-PLACE = 1 / 16
+PLACE = 1 / 12
 """Of the short side: how far from the outline a place begins to say for itself where it is."""
 DOUBT = 0.01
 """Probability, at the least, that any place is inside, and that it is not."""
@@ -34,6 +36,10 @@ SHIFTS = 4, 3, 3
 """A bin of the histogram is 2^these levels of Y, Cb and Cr."""
 SPREAD = 4.0, 0.6, 0.6
 """Bins by which a colour counts for its neighbours: light varies over a thing, its hue hardly."""
+SHADOWS = 0.7, 0.5, 0.35
+"""Light that is left in a shadow."""
+SHADED = 2 / 3
+"""How common each of them is, beside what is not in shadow."""
 ROUNDS = 3
 """How often the histograms are taken anew, of what was found."""
 FINE = 3 / 128
@@ -69,9 +75,13 @@ def _likely(region_hw: Tensor, picture: Pixels) -> Floats:
     place = box(box(region_hw[None], reach), reach)[0].numpy().astype(np.float64)
     place = np.clip(place, DOUBT, 1 - DOUBT)
     colours, shape = _binned(picture)
+    light = linear(picture)
+    shaded = [_binned(levels(light * np.float32(left)))[0] for left in SHADOWS]
+    outer, common = np.stack([colours, *shaded]), np.array([1] + [SHADED] * len(SHADOWS))
     found = region_hw.numpy().astype(np.float64)
     for _ in range(ROUNDS):
-        ratio = _density(colours, shape, found) / _density(colours, shape, 1 - found)
+        outside = common[:, None, None] * (1 - found)
+        ratio = _density(colours, shape, found) / _density(outer, shape, outside)
         odds = ratio[colours] * place / (1 - place)
         found = odds / (1 + odds)
     return np.asarray(found)
@@ -79,9 +89,9 @@ def _likely(region_hw: Tensor, picture: Pixels) -> Floats:
 
 def _binned(picture: Pixels) -> tuple[NDArray[np.intp], tuple[int, ...]]:
     """(h, w) the histogram's bin of each pixel, and how many bins there are on each axis."""
-    levels = np.asarray(Image.fromarray(picture).convert("YCbCr"))
+    coded = np.asarray(Image.fromarray(picture).convert("YCbCr"))
     shape = tuple(256 >> shift for shift in SHIFTS)
-    places = tuple(levels[..., axis] >> shift for axis, shift in enumerate(SHIFTS))
+    places = tuple(coded[..., axis] >> shift for axis, shift in enumerate(SHIFTS))
     return np.asarray(np.ravel_multi_index(places, shape)), shape
 
 
