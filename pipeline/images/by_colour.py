@@ -28,7 +28,7 @@ from pipeline.images.picture import Pixels
 
 SIDE = 128
 """Short side at which colours are counted, at most."""
-PLACE = 1 / 12
+PLACE = 1 / 14
 """Of the short side: how far from the outline a place begins to say for itself where it is."""
 DOUBT = 0.01
 """Probability, at the least, that any place is inside, and that it is not."""
@@ -37,9 +37,7 @@ SHIFTS = 4, 3, 3
 SPREAD = 4.0, 0.6, 0.6
 """Bins by which a colour counts for its neighbours: light varies over a thing, its hue hardly."""
 SHADOWS = 0.7, 0.5, 0.35
-"""Light that is left in a shadow."""
-SHADED = 2 / 3
-"""How common each of them is, beside what is not in shadow."""
+"""Light that is left in a shadow; each is as common outside as full light."""
 ROUNDS = 3
 """How often the histograms are taken anew, of what was found."""
 FINE = 3 / 128
@@ -77,10 +75,10 @@ def _likely(region_hw: Tensor, picture: Pixels) -> Floats:
     colours, shape = _binned(picture)
     light = linear(picture)
     shaded = [_binned(levels(light * np.float32(left)))[0] for left in SHADOWS]
-    outer, common = np.stack([colours, *shaded]), np.array([1] + [SHADED] * len(SHADOWS))
+    outer = np.stack([colours, *shaded])
     found = region_hw.numpy().astype(np.float64)
     for _ in range(ROUNDS):
-        outside = common[:, None, None] * (1 - found)
+        outside = np.broadcast_to(1 - found, outer.shape)
         ratio = _density(colours, shape, found) / _density(outer, shape, outside)
         odds = ratio[colours] * place / (1 - place)
         found = odds / (1 + odds)

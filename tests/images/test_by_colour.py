@@ -92,3 +92,18 @@ def test_any_outline_comes_back_finite_and_with_an_inside(
     found = redrawn(outline, photo)
     assert torch.equal(found.isnan(), outline.isnan())
     assert (found > 0.5).any() == (outline > 0.5).any()
+
+
+def test_the_shadow_that_a_thing_throws_is_not_its_own() -> None:
+    ground, thing = (150, 172, 190), (226, 226, 226)
+    image = Image.new("RGB", (SIDE, SIDE), ground)
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((36, 36, 98, 96), tuple(round(level * 0.6) for level in ground))
+    draw.rectangle((30, 30, 90, 88), thing)
+    grain = np.random.default_rng(0).normal(0, 3, (SIDE, SIDE, 3))
+    photo = to_tensor(np.uint8(np.clip(np.asarray(image) + grain, 0, 255)))
+    true = np.zeros((SIDE, SIDE), bool)
+    true[30:89, 30:91] = True
+    rough = torch.zeros(SIDE, SIDE)
+    rough[30:97, 30:99] = 1
+    assert overlap(rough, true) < 0.8 and overlap(redrawn(rough, photo), true) > 0.97
