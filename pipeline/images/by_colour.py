@@ -30,7 +30,7 @@ SIDE = 128
 """Short side at which colours are counted, at most."""
 PLACE = 1 / 14
 """Of the short side: how far from the outline a place begins to say for itself where it is."""
-DOUBT = 0.01
+DOUBT = 0.0025
 """Probability, at the least, that any place is inside, and that it is not."""
 SHIFTS = 4, 3, 3
 """A bin of the histogram is 2^these levels of Y, Cb and Cr."""
