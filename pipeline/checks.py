@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import pkgutil
 from importlib import import_module
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from pipeline import presets
-from pipeline.section import Section
-
-
-def metric_names() -> list[str]:
-    """Names of the scores in `pipeline/metrics`, without importing them."""
-    folder = import_module("pipeline.metrics")
-    return [m.name for m in pkgutil.iter_modules(folder.__path__) if not m.name.startswith("_")]
+from pipeline.section import Section, public
 
 
 class Bound(Section):
@@ -80,7 +73,7 @@ class Check(Section):
 
     @model_validator(mode="after")
     def _known(self) -> Check:
-        known = sorted(metric_names())
+        known = public("metrics")
         for name in self.scores:
             if name not in known:
                 raise ValueError(f"unknown score {name!r}; there are: {', '.join(known)}")

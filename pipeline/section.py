@@ -29,9 +29,13 @@ def check(section: Section) -> Any:
     return sys.modules[type(section).__module__].check(section)
 
 
+def public(package: str) -> list[str]:
+    """Names of the public modules of `pipeline.<package>`, in order, without importing them."""
+    folder = import_module(f"pipeline.{package}")
+    return sorted(m.name for m in pkgutil.iter_modules(folder.__path__) if m.name[0] != "_")
+
+
 def variants(package: str) -> dict[str, Any]:
     """The `Config` of each public module of `pipeline.<package>` that has one, by module name."""
-    folder = import_module(f"pipeline.{package}")
-    names = [m.name for m in pkgutil.iter_modules(folder.__path__) if not m.name.startswith("_")]
-    modules = {name: import_module(f"pipeline.{package}.{name}") for name in sorted(names)}
+    modules = {name: import_module(f"pipeline.{package}.{name}") for name in public(package)}
     return {name: module.Config for name, module in modules.items() if hasattr(module, "Config")}

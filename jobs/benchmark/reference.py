@@ -59,7 +59,8 @@ def reference_edit(reference: Reference, pictures: Tensor, steps: int) -> Cost:
     reference.cost = Cost()
     pipe, rows = reference.pipe, len(pictures)
     target = [SOURCE.replace("red", COLOURS[0])] * rows
-    generator = torch.Generator(pipe.device).manual_seed(0)
+    draw = torch.Generator(pipe.device).manual_seed(0)
+    shared = {"num_inference_steps": steps, "guidance_scale": GUIDANCE}
     pictures = (pictures / 2 + 0.5).to(pipe.device, pipe.unet.dtype)
     mask = pipe.generate_mask(
         image=pictures,
@@ -67,26 +68,23 @@ def reference_edit(reference: Reference, pictures: Tensor, steps: int) -> Cost:
         target_prompt=target,
         num_maps_per_mask=MAPS,
         mask_encode_strength=STRENGTH,
-        num_inference_steps=steps,
-        guidance_scale=GUIDANCE,
-        generator=generator,
+        generator=draw,
+        **shared,
     )
     inverted = pipe.invert(
         prompt=[SOURCE] * rows,
         image=pictures,
         inpaint_strength=RATIO,
-        num_inference_steps=steps,
-        guidance_scale=GUIDANCE,
-        generator=generator,
+        generator=draw,
+        **shared,
     ).latents
     pipe(
         prompt=target,
         mask_image=mask,
         image_latents=inverted,
         inpaint_strength=RATIO,
-        num_inference_steps=steps,
-        guidance_scale=GUIDANCE,
         output_type="np",
+        **shared,
     )
     return reference.cost
 

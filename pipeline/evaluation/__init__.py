@@ -3,9 +3,9 @@
 What scores, tabulates and shows is in the private modules and knows no protocol.
 """
 
-import pkgutil
+from pipeline.section import public
 
 
 def names() -> list[str]:
     """The protocols there are, without importing them."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+    return public("evaluation")

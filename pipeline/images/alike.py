@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from pipeline.images.picture import Picture, Pixels, Plane
+from pipeline.images.picture import Picture, Pixels, Plane, largest
 
 SIDE = 64
 """Pixels, both ways."""
@@ -28,15 +28,9 @@ class Thumbnail(NamedTuple):
 def thumbnail(picture: Picture, mask: Plane) -> Thumbnail:
     """Of an edit at its own size; `mask` is (H, W) uint8."""
     rgb = Image.fromarray(_fewer(picture).on_white())
-    return Thumbnail(np.asarray(rgb.resize((SIDE, SIDE), Image.Resampling.BOX)), _any(mask))
-
-
-def _any(mask: Plane) -> Plane:
-    """(SIDE, SIDE), the largest of what each place covers."""
-    tops, lefts = (np.arange(SIDE) * side // SIDE for side in mask.shape)
-    ends = [*tops[1:], len(mask)]
-    rows = [mask[top : max(top + 1, end)].max(axis=0) for top, end in zip(tops, ends, strict=True)]
-    return np.maximum.reduceat(np.stack(rows), lefts, axis=1)
+    tops, lefts = ([place * side // SIDE for place in range(SIDE)] for side in mask.shape)
+    small = np.asarray(rgb.resize((SIDE, SIDE), Image.Resampling.BOX))
+    return Thumbnail(small, largest(mask, tops, lefts))
 
 
 def _fewer(picture: Picture) -> Picture:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,16 @@ class Picture:
     def on_white(self) -> Pixels:
         """(H, W, 3) as it is seen on white, the ground of product photos."""
         return self.rgb if self.alpha is None else over_white(self.rgb, self.alpha)
+
+
+def largest(plane: Plane, tops: Sequence[int], lefts: Sequence[int]) -> Plane:
+    """(tops, lefts) the largest value of each cell; cells begin at these rows and columns.
+
+    A cell that begins where the next does is of one row or column.
+    """
+    ends = [*tops[1:], len(plane)]
+    rows = [plane[top : max(top + 1, end)].max(axis=0) for top, end in zip(tops, ends, strict=True)]
+    return np.maximum.reduceat(np.stack(rows), lefts, axis=1)
 
 
 def over_white(rgb: Pixels, alpha: Plane) -> Pixels:

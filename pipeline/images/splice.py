@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.images import jpeg
-from pipeline.images.picture import Pixels, Plane
+from pipeline.images.picture import Pixels, Plane, largest
 
 REACH = 2
 """Pixels beyond a block that its chroma has a say in, where chroma is coarser than luminance."""
@@ -75,9 +75,8 @@ class Blocks:
     def touched(self, mask: Plane) -> Units:
         """The units that hold a pixel where `mask`, (H, W), is above 0."""
         down, across = self.unit
-        tops = range(0, len(mask), down)
-        rows = np.stack([mask[top : top + down].max(axis=0) for top in tops])
-        return np.logical_or.reduceat(rows > 0, np.arange(0, mask.shape[1], across), axis=1)
+        height, width = mask.shape
+        return largest(mask, range(0, height, down), range(0, width, across)) > 0
 
     def may_differ(self, touched: Units, shape: tuple[int, int]) -> Plane:
         """(H, W), 255 where another pixel may be shown: touched units, and their chroma's reach."""
