@@ -6,14 +6,13 @@ folders themselves is not in the figures.
 
 from __future__ import annotations
 
-import resource
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from jobs.benchmark.resume import resident
 from pipeline.sinks.lists import ADDED, SCHEMA, Found, Head, Lists, encode
 
 
@@ -27,10 +26,10 @@ def simulate(pictures: int, folders: int) -> dict[str, float]:
     """Figures of a first list that has `pictures` in so many `folders`."""
     rng, each = np.random.default_rng(0), -(-pictures // folders)
     data = encode(_found(rng, number, each) for number in range(folders))
-    before, started = _resident(), time.perf_counter()
+    before, started = resident(), time.perf_counter()
     lists = Lists([data])
     loaded = time.perf_counter()
-    resident = _resident()
+    held = resident()
     for path in lists.heads:
         known = lists.known(path)
         assert (known.places(known.names[::-1]) == np.arange(each)[::-1]).all()
@@ -38,9 +37,9 @@ def simulate(pictures: int, folders: int) -> dict[str, float]:
         "list_mib": round(len(data) / 2**20, 1),
         "bytes_a_picture": round(len(data) / pictures, 1),
         "load_seconds": round(loaded - started, 2),
-        "beside_the_list_mib": round((resident - before) / 2**20, 1),
+        "beside_the_list_mib": round((held - before) / 2**20, 1),
         "look_up_every_picture_seconds": round(time.perf_counter() - loaded, 2),
-        "resident_after_mib": round((_resident() - before) / 2**20, 1),
+        "resident_after_mib": round((resident() - before) / 2**20, 1),
     }
 
 
@@ -53,7 +52,3 @@ def _found(rng: np.random.Generator, number: int, each: int) -> Found:
     }
     head = Head(f"part/{number:06d}", "0a1b2c3d", each, -(-each // 32))
     return Found(head, pa.RecordBatch.from_pydict(columns, schema=SCHEMA))
-
-
-def _resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

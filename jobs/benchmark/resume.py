@@ -37,7 +37,7 @@ def simulate(rows: int, shards: int, chunk_rows: int, committed: float) -> dict[
     """Figures of a state in which a random `committed` share of all chunks is done."""
     chunks = -(-rows // shards // chunk_rows)
     every = [Shard(f"part/{number:06d}.tar") for number in range(shards)]
-    before = _resident()
+    before = resident()
     started = time.perf_counter()
     progress = Progress(map(_parsed, _names(every, chunks, committed)))
     loaded = time.perf_counter()
@@ -47,7 +47,7 @@ def simulate(rows: int, shards: int, chunk_rows: int, committed: float) -> dict[
         "chunks": chunks * shards,
         "records": records,
         "load_seconds": round(loaded - started, 2),
-        "state_mib": round((_resident() - before) / 2**20, 1),
+        "state_mib": round((resident() - before) / 2**20, 1),
         "state_pickled_mib": round(len(pickle.dumps(progress)) / 2**20, 1),
         "shard_state_bytes": len(pickle.dumps(progress.done(every[0]))),
         "filter_microseconds_a_shard": round((filtered - loaded) / shards * 1e6, 1),
@@ -71,5 +71,6 @@ def _parsed(name: str) -> layout.ChunkName:
     return parsed
 
 
-def _resident() -> int:
+def resident() -> int:
+    """Bytes that this process holds in memory (Linux)."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

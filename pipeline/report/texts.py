@@ -20,8 +20,8 @@ def figure(value: float) -> str:
 
 
 def words(name: str) -> str:
-    """A score's name in words: background_psnr → background PSNR."""
-    return " ".join(_SPELT.get(word, word) for word in name.split("_"))
+    """A score's name in words: background_psnr → background PSNR, delta_e_colour → ΔE colour."""
+    return " ".join(_SPELT.get(word, word) for word in name.split("_")).replace("delta e", "ΔE")
 
 
 def word_changes(before: str, after: str) -> tuple[list[Piece], list[Piece]]:

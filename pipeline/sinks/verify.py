@@ -51,8 +51,8 @@ class Verification:
 
     def line(self) -> str:
         """One line for a person."""
-        state = f"{len(self.problems)} problems" if self.problems else "all well"
-        untidy = f", {len(self.warnings)} warnings" if self.warnings else ""
+        state = _number(self.problems, "problem") if self.problems else "all well"
+        untidy = f", {_number(self.warnings, 'warning')}" if self.warnings else ""
         rejected = f"rejected {self.rejected:,}, " if self.rejected else ""
         removed = f"removed {self.removed:,}, " if self.removed else ""
         return (
@@ -60,6 +60,10 @@ class Verification:
             f"written {self.written:,}, {rejected}dead {self.dead:,}, {removed}"
             f"passed {self.passed:,}; {state}{untidy}"
         )
+
+
+def _number(told: list[str], thing: str) -> str:
+    return f"{len(told):,} {thing}{'s' if len(told) != 1 else ''}"
 
 
 def verify(output: Output) -> Verification:

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
 from pipeline.report.collect import Row, collect, spread
-from pipeline.report.page import GALLERY, products, write_report
-from pipeline.report.texts import figure, word_changes
+from pipeline.report.page import ABOUT, GALLERY, products, write_report
+from pipeline.report.texts import figure, word_changes, words
 from pipeline.report.worst import worst
 from pipeline.rows import Spent
+from pipeline.section import public
 from pipeline.sinks.output import Output
 from pipeline.storage import Storage
 from tests.report.outputs import dead, edit, noise, passed, png, write_output
@@ -215,3 +216,8 @@ def test_marked_words_are_the_prompts_own(before: str, after: str) -> None:
 )
 def test_figures_are_for_people(value: float, text: str) -> None:
     assert figure(value) == text
+
+
+def test_every_score_says_what_it_is() -> None:
+    assert set(public("metrics")) < set(ABOUT)
+    assert words("delta_e_region_p95") == "ΔE region p95"
