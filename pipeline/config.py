@@ -129,7 +129,8 @@ class Mask(Section):
     )
     by_colour: bool = Field(
         True,
-        description="Draw the fitted outline anew between the colours inside and outside of it.",
+        description="Draw the fitted outline anew between the colours inside and outside of it; "
+        "with edit.paste_back: recolor along the photo's edges, as the product's own.",
     )
     fill: bool = Field(
         True,

@@ -106,9 +106,9 @@ def edit_cases(model: Any, setup: Setup, todo: Sequence[Case]) -> Iterator[Outco
         targets = [target(setup, numbers.index(case.number), case) for case in batch]
         seeds = [_seed(setup, number) for number in numbers]
         how = setup.mask
-        mend = tidy(how.by_colour, how.fill, how.island)
+        mends = [tidy(how.by_colour, case.kind == "colour", how.fill, how.island) for case in batch]
         pictures = images.to(model.device)
-        result = diffedit(model, pictures, targets, seeds, settings, tidy=mend)
+        result = diffedit(model, pictures, targets, seeds, settings, tidies=mends)
         for case, edited in zip(batch, result.edits, strict=True):
             photo = photos[case.number]
             picture = images[numbers.index(case.number)] if edited.image is None else edited.image

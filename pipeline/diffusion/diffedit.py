@@ -60,7 +60,7 @@ def diffedit(
     seeds: Sequence[int],
     settings: Settings,
     priors: Sequence[Prior] = (),
-    tidy: Tidy | None = None,
+    tidies: Sequence[Tidy | None] = (),
 ) -> DiffEditResult:
     """Edits a batch: images float32 RGB in [-1, 1], sides multiples of the latent's; one seed each.
 
@@ -68,7 +68,7 @@ def diffedit(
     numbers and the settings alone, but for rounding. Where the mask is empty there is nothing to
     edit, and where it is full nothing was found: neither is denoised, unless the picture's prior
     (one each, or none) gave that mask. Nor is a target that wants its mask alone. A mask that is
-    given costs no evaluations, and its target's heat is 0. `tidy`: see `regions`.
+    given costs no evaluations, and its target's heat is 0. `tidies`: see `regions`.
     A target whose numbers stop being finite has its error set; the others are not touched by it.
     """
     if not targets:
@@ -91,7 +91,7 @@ def diffedit(
         map_Thw[asked] = heat_maps(denoiser, schedule, x0_ICHW, noise_SNCHW, contrasts, cost)
     pictures_I3HW = image_I3HW.to(denoiser.device)
     cuts = [_cut(target, settings) for target in targets]
-    mask_Thw, outline = regions(map_Thw, pictures_I3HW, images_T, settings, priors, tidy, cuts)
+    mask_Thw, outline = regions(map_Thw, pictures_I3HW, images_T, settings, priors, tidies, cuts)
     # A NaN is above no threshold, so a target with NaN in its map is not alive either.
     some, full = mask_Thw.flatten(1).any(1).tolist(), mask_Thw.flatten(1).all(1).tolist()
     found = [some[t] and not (full[t] and t in asked) for t in range(len(targets))]

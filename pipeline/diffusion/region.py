@@ -71,14 +71,14 @@ def regions(
     images: Sequence[int],
     settings: Settings,
     priors: Sequence[Prior],
-    tidy: Tidy | None = None,
+    tidies: Sequence[Tidy | None] = (),
     cuts: Sequence[Cut] = (),
 ) -> tuple[Tensor, Tensor]:
     """(T, h, w) bool cells to edit, and the outlines of what is edited, above ½ inside.
 
-    Target t is of picture `images[t]`; there is a prior a picture. `tidy` mends an outline that
-    was drawn on the picture, before the prior limits it. `cuts`, one a target: where they are not
-    as the settings say.
+    Target t is of picture `images[t]`; there is a prior a picture. `tidies`, one a target, mend
+    outlines that were drawn on the picture, before the prior limits them. `cuts`, one a target:
+    where they are not as the settings say.
     """
     size = (map_Thw.shape[1], map_Thw.shape[2])
     weights = [priors[i].weights(size) for i in images]
@@ -97,7 +97,7 @@ def regions(
         prior = priors[image]
         if prior.given is not None and prior.instead:
             outline[t] = _pooled(prior.given, (outline.shape[1], outline.shape[2]))
-        elif tidy and settings.refine:
+        elif settings.refine and (tidy := tidies[t] if tidies else None):
             outline[t] = tidy(outline[t], pictures_I3HW[image])
         outline[t] = prior.limited(outline[t])
     return covered(outline, size) if settings.refine else outline > 0.5, outline

@@ -34,12 +34,17 @@ SAMPLE = 4096
 Region = NDArray[np.bool_]
 
 
-def tidy(by_colour: bool, fill: bool, island: float) -> Tidy | None:
+def tidy(by_colour: bool, along_edges: bool, fill: bool, island: float) -> Tidy | None:
     """What mends an outline: it is drawn anew by colour, holes of the thing's own colour are filled
-    and parts that are smaller than `island` of the largest dropped. None: nothing is asked for."""
+    and parts that are smaller than `island` of the largest dropped. None: nothing is asked for.
+
+    `along_edges`: see `redrawn`.
+    """
     if not by_colour:
         return partial(whole, fill=fill, island=island) if fill or island else None
-    return lambda outline, picture: whole(redrawn(outline, picture), picture, fill, island)
+    return lambda outline, picture: whole(
+        redrawn(outline, picture, along_edges), picture, fill, island
+    )
 
 
 def whole(outline_HW: Tensor, picture_3HW: Tensor, fill: bool, island: float) -> Tensor:

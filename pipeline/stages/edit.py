@@ -172,13 +172,13 @@ class Edit:
         ]
         seeds = [job.seed for job in jobs]
         priors = [job.prior for job in jobs]
-        mask = self._config.mask
-        mend = tidy(mask.by_colour, mask.fill, mask.island)
+        mask, exact = self._config.mask, self._config.edit.paste_back == "recolor"
+        mends = [tidy(mask.by_colour, exact, mask.fill, mask.island)] * len(targets)
         with self._turn.taken(spent):
             # The number is each thread's own: sums on another number of threads round otherwise,
             # and on one machine a run must give the same bytes with Ray and without.
             torch.set_num_threads(self._config.run.threads)
-            result = diffedit(self._model, images, targets, seeds, self._settings, priors, mend)
+            result = diffedit(self._model, images, targets, seeds, self._settings, priors, mends)
         spent.evaluations += result.cost.evaluations
         edits: list[list[tuple[Target, Edited]]] = [[] for _ in jobs]
         for target, edited in zip(targets, result.edits, strict=True):

@@ -52,7 +52,7 @@ def test_a_speck_is_dropped_and_a_part_stays() -> None:
 
 
 def test_nothing_asked_for_is_nothing_done() -> None:
-    assert tidy(False, False, 0.0) is None
+    assert tidy(False, True, False, 0.0) is None
 
 
 @settings(deadline=None, max_examples=40)
