@@ -20,8 +20,10 @@ def figure(value: float) -> str:
 
 
 def words(name: str) -> str:
-    """A score's name in words: background_psnr → background PSNR, delta_e_colour → ΔE colour."""
-    return " ".join(_SPELT.get(word, word) for word in name.split("_")).replace("delta e", "ΔE")
+    """A score's name in words: background_psnr → background PSNR, delta_e_colour → delta E colour."""
+    return " ".join(_SPELT.get(word, word) for word in name.split("_")).replace(
+        "delta e", "delta E"
+    )
 
 
 def word_changes(before: str, after: str) -> tuple[list[Piece], list[Piece]]:

@@ -220,4 +220,4 @@ def test_figures_are_for_people(value: float, text: str) -> None:
 
 def test_every_score_says_what_it_is() -> None:
     assert set(public("metrics")) < set(ABOUT)
-    assert words("delta_e_region_p95") == "ΔE region p95"
+    assert words("delta_e_region_p95") == "delta E region p95"
