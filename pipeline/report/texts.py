@@ -9,7 +9,14 @@ from typing import Any
 Piece = tuple[str, bool]
 """A part of a prompt, and whether the other prompt lacks it."""
 
-_SPELT = {"psnr": "PSNR", "ssim": "SSIM", "clip": "CLIP", "lpips": "LPIPS", "dino": "DINO"}
+_SPELT = {
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "clip": "CLIP",
+    "lpips": "LPIPS",
+    "dino": "DINO",
+    "e": "E",
+}
 
 
 def figure(value: float) -> str:
@@ -20,10 +27,11 @@ def figure(value: float) -> str:
 
 
 def words(name: str) -> str:
-    """A score's name in words: background_psnr → background PSNR, delta_e_colour → delta E colour."""
-    return " ".join(_SPELT.get(word, word) for word in name.split("_")).replace(
-        "delta e", "delta E"
-    )
+    """A score's name in words: background_psnr → background PSNR, delta_e_colour → delta E colour.
+
+    In letters that every font has.
+    """
+    return " ".join(_SPELT.get(word, word) for word in name.split("_"))
 
 
 def word_changes(before: str, after: str) -> tuple[list[Piece], list[Piece]]:
