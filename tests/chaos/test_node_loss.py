@@ -18,7 +18,7 @@ from tests.datasets import catalogue, settings
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
-PATIENCE = 240
+PATIENCE = 900
 
 
 @pytest.fixture
