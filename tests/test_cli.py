@@ -199,7 +199,7 @@ def test_a_stopped_run_resumes(diffedit, config_file, tmp_path, stop) -> None:
     while not list(commits.rglob("*.json")) and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(stop)
-    _, err = process.communicate(timeout=600)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert "the same command goes on" in err
     assert "Traceback" not in err

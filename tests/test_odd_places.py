@@ -19,7 +19,7 @@ MAIN = "from pipeline.cli import main; main()"
 
 def said(*arguments: str, **more: object) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-c", MAIN, *arguments]
-    return subprocess.run(command, capture_output=True, timeout=600, **more)  # type: ignore[call-overload,no-any-return]
+    return subprocess.run(command, capture_output=True, timeout=200, **more)  # type: ignore[call-overload,no-any-return]
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_an_ascii_terminal(output: Path) -> None:
 def test_closed_and_broken_streams(output: Path, closed: str) -> None:
     script = f'"$0" -c "$1" verify "$2" {closed}'
     command = ["bash", "-o", "pipefail", "-c", script, sys.executable, MAIN, str(output)]
-    done = subprocess.run(command, capture_output=True, timeout=600)
+    done = subprocess.run(command, capture_output=True, timeout=100)
     assert done.returncode in ((0, 1) if closed in ("| true", ">/dev/full") else (0,)), done
     assert b"Traceback" not in done.stderr and b"Exception ignored" not in done.stderr, done.stderr
 
@@ -76,7 +76,7 @@ def test_no_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_loss_is_a_bug_with_assertions_off_too(loss: str) -> None:
-    done = subprocess.run([sys.executable, "-O", "-c", loss], capture_output=True, timeout=600)
+    done = subprocess.run([sys.executable, "-O", "-c", loss], capture_output=True, timeout=100)
     assert done.returncode == 1 and b"BugError" in done.stderr
 
 
@@ -91,5 +91,5 @@ def test_a_run_from_a_folder_that_is_gone(tmp_path: Path, tiny_model: Path) -> N
     script = 'cd "$3" && rmdir "$3" && "$0" -c "$1" run "$2" --local'
     command = ["bash", "-c", script, sys.executable, MAIN, str(file), str(gone)]
     env = {**os.environ, "PYTHONPATH": path}
-    done = subprocess.run(command, capture_output=True, timeout=600, env=env)
+    done = subprocess.run(command, capture_output=True, timeout=200, env=env)
     assert b"Traceback" not in done.stderr, done.stderr

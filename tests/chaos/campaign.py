@@ -40,7 +40,7 @@ STRIKES = ("driver", "stall", "driver", "actor", "lie", "node", "stall", "driver
 LIES = ("lag", "broken", "repeat")
 TTL = "8"
 """Seconds that a lease lasts here, so that a stall need not be long."""
-PATIENCE = 900
+PATIENCE = 600
 """Seconds that an undisturbed stretch of a run may take."""
 
 

@@ -218,7 +218,7 @@ def _ended(victim: Victim) -> None:
 
 
 def _wait(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 600
+    deadline = time.monotonic() + 300
     while not true():
         assert time.monotonic() < deadline, "the run hangs"
         time.sleep(0.05)

@@ -30,7 +30,7 @@ from tests.tiny import make_folder
 
 ROOT = Path(__file__).parents[2]
 RAY = [sys.executable, "-m", "ray.scripts.scripts"]
-PATIENCE = 900.0
+PATIENCE = 300.0
 NIGHTS: tuple[dict[str, int], ...] = ({"mugs": 6, "cups": 4}, {"mugs": 3}, {"cups": 1, "pots": 5})
 """Pictures more in each folder, before each night."""
 

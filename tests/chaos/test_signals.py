@@ -56,7 +56,7 @@ def stopped(file: Path, out: Path, signals: list[signal.Signals]) -> str:
             process.send_signal(number)
         time.sleep(0.3)
     try:
-        _, said = process.communicate(timeout=300)
+        _, said = process.communicate(timeout=60)
     except subprocess.TimeoutExpired:
         process.kill()
         pytest.fail("it does not stop")

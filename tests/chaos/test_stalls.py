@@ -20,7 +20,7 @@ from tests import warm
 from tests.chaos.campaign import TRACE
 from tests.datasets import catalogue, rows, settings, write_tar
 
-PATIENCE = 900
+PATIENCE = 240
 
 
 @pytest.fixture

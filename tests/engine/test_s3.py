@@ -25,7 +25,7 @@ def test_a_run_reads_from_and_writes_to_s3(s3_server, tiny_model, tmp_path) -> N
     file = tmp_path / "run.yaml"
     file.write_text(yaml.safe_dump(config))
     command = [sys.executable, "-c", "from pipeline.cli import main; main()", "run", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "planned 34 = written 28 + dead 6" in done.stdout
     output = existing_output(out, s3_server.endpoint_url)

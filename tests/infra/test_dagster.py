@@ -22,7 +22,7 @@ def test_a_night_has_its_counts_or_says_why_it_failed() -> None:
         env={**os.environ, "DAGSTER_DISABLE_TELEMETRY": "1"},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
