@@ -106,6 +106,7 @@ def edit_cases(model: Any, setup: Setup, todo: Sequence[Case]) -> Iterator[Outco
         targets = [target(setup, numbers.index(case.number), case) for case in batch]
         seeds = [_seed(setup, number) for number in numbers]
         how = setup.mask
+        # Colour edits are scored in recolour mode too, and outlined as it has them.
         mends = [tidy(how.by_colour, case.kind == "colour", how.fill, how.island) for case in batch]
         pictures = images.to(model.device)
         result = diffedit(model, pictures, targets, seeds, settings, tidies=mends)

@@ -14,6 +14,7 @@ filter alone leaves it the room that another thing in its place needs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -27,7 +28,7 @@ from torch import Tensor
 
 from pipeline.diffusion.refine import box, guided
 from pipeline.images.bucket import to_rgb
-from pipeline.images.cut import cut
+from pipeline.images.cut import Edges, cut
 from pipeline.images.light import levels, linear
 from pipeline.images.picture import Pixels
 
@@ -41,8 +42,8 @@ SHIFTS = 4, 3, 3
 """A bin of the histogram is 2^these levels of Y, Cb and Cr."""
 SPREAD = 4.0, 0.6, 0.6
 """Bins by which a colour counts for its neighbours: light varies over a thing, its hue hardly."""
-MARGIN = 2
-"""Bins of chroma that such a colour counts for on either side."""
+MARGIN = round(4 * max(SPREAD[1:]))
+"""Bins of chroma that such a colour counts for on either side: there a Gaussian ends."""
 SHADOWS = 0.7, 0.5, 0.35
 """Light that is left in a shadow; each is as common outside as full light."""
 ROUNDS = 3
@@ -83,18 +84,22 @@ def redrawn(outline_HW: Tensor, picture_3HW: Tensor, along_edges: bool) -> Tenso
 
 def _likely(region_hw: Tensor, picture: Pixels, along_edges: bool) -> Floats:
     """(h, w) P(inside) of each pixel of a picture, (h, w, 3), whose inside is about the region."""
-    rough = SHIFTS, DOUBT, 0
-    shifts, doubt, cuts = (CUT_SHIFTS, CUT_DOUBT, CUTS) if along_edges else rough
+    shifts, doubt = (CUT_SHIFTS, CUT_DOUBT) if along_edges else (SHIFTS, DOUBT)
     odds = partial(_odds, *_colours(picture, shifts), place=_place(region_hw, doubt))
     found = region_hw.numpy().astype(np.float64)
     for _ in range(ROUNDS):
         found = expit(odds(found))
-    for _ in range(cuts):
-        region = cut(odds(found), picture)
+    return _cut(np.asarray(found), odds, Edges.of(picture)) if along_edges else np.asarray(found)
+
+
+def _cut(found: Floats, odds: Callable[[Floats], Floats], edges: Edges) -> Floats:
+    """(h, w) what was found, cut along the edges; as it is where nothing or all would be inside."""
+    for _ in range(CUTS):
+        region = cut(odds(found), edges)
         if not region.any() or region.all():
             break
         found = region.astype(np.float64)
-    return np.asarray(found)
+    return found
 
 
 def _place(region_hw: Tensor, doubt: float) -> Floats:

@@ -172,8 +172,8 @@ class Edit:
         ]
         seeds = [job.seed for job in jobs]
         priors = [job.prior for job in jobs]
-        mask, exact = self._config.mask, self._config.edit.paste_back == "recolor"
-        mends = [tidy(mask.by_colour, exact, mask.fill, mask.island)] * len(targets)
+        mask, along_edges = self._config.mask, self._config.edit.paste_back == "recolor"
+        mends = [tidy(mask.by_colour, along_edges, mask.fill, mask.island)] * len(targets)
         with self._turn.taken(spent):
             # The number is each thread's own: sums on another number of threads round otherwise,
             # and on one machine a run must give the same bytes with Ray and without.

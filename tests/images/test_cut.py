@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.images.cut import EDGES, MOST, UNITS, cut
+from pipeline.images.cut import GAMMA, MOST, UNITS, Edges, cut
 
 SIDE = 3
 REGIONS = np.array(list(product((False, True), repeat=SIDE * SIDE))).reshape(-1, SIDE, SIDE)
@@ -23,7 +23,7 @@ def energies(odds: NDArray[np.float64], picture: NDArray[np.uint8]) -> NDArray[n
     apart = [((picture[a].astype(float) - picture[b]) ** 2).sum() for a, b in pairs]
     beta = 1 / max(1e-9, 2 * np.mean(apart))
     for (a, b), squared in zip(pairs, apart, strict=True):
-        cost = EDGES * np.exp(-beta * squared) / np.hypot(*np.subtract(a, b))
+        cost = GAMMA * np.exp(-beta * squared) / np.hypot(*np.subtract(a, b))
         found += cost * (REGIONS[:, *a] != REGIONS[:, *b])
     return found
 
@@ -37,7 +37,7 @@ def test_no_region_has_less_energy(seed: int, scale: float, flat: bool) -> None:
     if not flat:
         picture = rng.integers(0, 256, picture.shape, np.uint8)
     all_of_them = energies(odds, picture)
-    ours = np.flatnonzero((cut(odds, picture) == REGIONS).all((1, 2))).item()
+    ours = np.flatnonzero((cut(odds, Edges.of(picture)) == REGIONS).all((1, 2))).item()
     rounding = 30 / UNITS  # of 9 pixels and 20 pairs, half a unit each
     assert all_of_them[ours] <= all_of_them.min() + rounding
 
@@ -49,10 +49,11 @@ def test_what_each_pixel_half_tells_is_told_by_all_of_a_patch() -> None:
     thing = picture[..., 0] == 60
     odds = np.where(thing, 0.5, -0.5) + np.random.default_rng(0).normal(0, 1, thing.shape)
     assert ((odds > 0) != thing).mean() > 0.25
-    assert (cut(odds, picture) == thing).all()
+    assert (cut(odds, Edges.of(picture)) == thing).all()
 
 
 def test_all_or_nothing_is_no_error() -> None:
     picture = np.zeros((5, 9, 3), np.uint8)
-    assert cut(np.ones((5, 9)), picture).all() and not cut(-np.ones((5, 9)), picture).any()
-    assert cut(np.ones((1, 1)), picture[:1, :1]).all()
+    edges, one = Edges.of(picture), Edges.of(picture[:1, :1])
+    assert cut(np.ones((5, 9)), edges).all() and not cut(-np.ones((5, 9)), edges).any()
+    assert cut(np.ones((1, 1)), one).all()
