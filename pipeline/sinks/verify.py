@@ -51,19 +51,20 @@ class Verification:
 
     def line(self) -> str:
         """One line for a person."""
-        state = _number(self.problems, "problem") if self.problems else "all well"
-        untidy = f", {_number(self.warnings, 'warning')}" if self.warnings else ""
+        state = _number(len(self.problems), "problem") if self.problems else "all well"
+        untidy = f", {_number(len(self.warnings), 'warning')}" if self.warnings else ""
         rejected = f"rejected {self.rejected:,}, " if self.rejected else ""
         removed = f"removed {self.removed:,}, " if self.removed else ""
         return (
-            f"{self.chunks:,} chunks of {self.rows:,} rows: planned {self.planned:,}, "
+            f"{_number(self.chunks, 'chunk')} of {_number(self.rows, 'row')}: "
+            f"planned {self.planned:,}, "
             f"written {self.written:,}, {rejected}dead {self.dead:,}, {removed}"
             f"passed {self.passed:,}; {state}{untidy}"
         )
 
 
-def _number(told: list[str], thing: str) -> str:
-    return f"{len(told):,} {thing}{'s' if len(told) != 1 else ''}"
+def _number(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'s' if count != 1 else ''}"
 
 
 def verify(output: Output) -> Verification:
